@@ -1,0 +1,70 @@
+"""Operations on lists of files. The bytes themselves are streamed by `server/artifacts.py`, outside the JSON contract.
+
+Handled by the server with the blob store beside it, not by the SQL store: a list of files is not a row.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from runlore.api.operation import ModelId, Operation, PageToken, Public, Route, RunId, View
+from runlore.entities import Entity, FileInfo
+
+_Path = Annotated[str, Meta(max_length=1_024)]
+
+
+class FilesReply(Entity):
+    """Files directly under a path, without the path's own prefix."""
+
+    files: list[FileInfo] = field(default_factory=list)
+
+
+class RunFilesReply(Entity):
+    """Files directly under a path of a run, paths relative to the run's artifact root."""
+
+    root_uri: str
+    files: list[FileInfo] = field(default_factory=list)
+    next_page_token: str | None = None
+
+
+class ServerInfo(Entity):
+    """What MLflow 3 clients ask before they choose how to transfer files."""
+
+    store_type: str = "SqlStore"
+    workspaces_enabled: bool = False
+    trace_archival_enabled: bool = False
+    multipart_uploads_enabled: bool = False
+    multipart_downloads_enabled: bool = False
+
+
+class ListProxiedArtifacts(Operation[FilesReply]):
+    """Files under `path` of the proxied artifact root."""
+
+    route = Route("GET", "artifacts", needs=View(), base="mlflow-artifacts")
+    path: _Path = ""
+
+
+class ListArtifacts(Operation[RunFilesReply]):
+    """Files under `path` of a run."""
+
+    route = Route("GET", "artifacts/list", needs=View("run_id"))
+    run_id: RunId
+    path: _Path = ""
+    page_token: PageToken = ""
+
+
+class ListLoggedModelArtifacts(Operation[RunFilesReply]):
+    """Files under a directory of a logged model."""
+
+    route = Route("GET", "logged-models/{model_id}/artifacts/directories", needs=View("model_id"))
+    model_id: ModelId
+    artifact_directory_path: _Path = ""
+    page_token: PageToken = ""
+
+
+class GetServerInfo(Operation[ServerInfo]):
+    """What this server can do. Public."""
+
+    route = Route("GET", "server-info", needs=Public)

@@ -1,0 +1,218 @@
+"""The native API under `/api/v1`: what the dashboard asks, open to scripts too.
+
+Tables are columnar: one list per column, so that a window of 200 runs × 30 columns is 30 arrays and not 6,000 objects.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from runlore.api.operation import ExperimentId, Filter, Key, ModelName, Operation, Route, RunId, View, ViewTypeWord
+from runlore.entities import Entity, ModelVersion, Run, Value
+
+Column = Annotated[str, Meta(min_length=1, max_length=300)]
+"""`attributes.status`, `params.lr`, `tags.mlflow.user`, `metrics.loss` (last value) or `metrics.loss@min` (max, mean, first,
+last, count)."""
+
+Cell = str | int | float | None
+
+
+class ExperimentSummary(Entity):
+    """One row of the experiments page."""
+
+    experiment_id: str
+    name: str
+    run_count: int = msgspec.field(default=0)
+    running_count: int = 0
+    last_activity: int | None = None
+    creation_time: int | None = None
+    lifecycle_stage: str = "active"
+    note: str | None = None
+    tag_list: dict[str, str] = field(default_factory=dict, name="tags")
+
+
+class ExperimentSummaries(Entity):
+    """All experiments, newest activity first."""
+
+    experiments: list[ExperimentSummary] = field(default_factory=list)
+
+
+class ColumnInfo(Entity):
+    """One entry of the column catalogue: how many runs have it, and its numeric range where it has one."""
+
+    name: str
+    kind: Literal["attributes", "params", "metrics", "tags"]
+    runs: int
+    numeric: bool = False
+    distinct: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class ColumnCatalogue(Entity):
+    """Columns by how many runs have them, most first. `total` counts all that match, before `limit`."""
+
+    columns: list[ColumnInfo] = field(default_factory=list)
+    total: int = 0
+
+
+class RunTable(Entity):
+    """A window of a table: `columns[name][i]` belongs to `run_ids[i]`. `total` counts all runs that match."""
+
+    run_ids: list[str] = field(default_factory=list)
+    columns: dict[str, list[Cell]] = field(default_factory=dict)
+    total: int = 0
+
+
+class MetricSummary(Entity):
+    """One row of a run's metrics tab."""
+
+    key: str
+    last: float
+    last_step: int
+    minimum: float
+    minimum_step: int
+    maximum: float
+    maximum_step: int
+    mean: float
+    count: int
+    first_step: int
+    last_timestamp: int
+    non_finite: int = 0
+
+
+class RunOverview(Entity):
+    """Everything the run page shows at first sight."""
+
+    run: Run
+    experiment_name: str
+    metrics: list[MetricSummary] = field(default_factory=list)
+    children: list[str] = field(default_factory=list)
+    parent_run_id: str | None = None
+    model_versions: list[ModelVersion] = field(default_factory=list)
+
+
+class RegistryRow(Entity):
+    """One row of the models page."""
+
+    name: str
+    versions: int
+    latest_version: str | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+    description: str | None = None
+    last_updated_timestamp: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class RegistrySummary(Entity):
+    """All registered models, changed last first."""
+
+    models: list[RegistryRow] = field(default_factory=list)
+
+
+class RegisteredModelPage(Entity):
+    """A registered model with all its versions, newest first."""
+
+    model: RegistryRow
+    versions: list[ModelVersion] = field(default_factory=list)
+
+
+class SortKey(Value):
+    """A column and a direction. Runs that lack the column come last in both directions."""
+
+    column: Column
+    descending: bool = False
+
+
+class GetExperimentSummaries(Operation[ExperimentSummaries]):
+    """The experiments page in one call."""
+
+    route = Route("GET", "experiments", needs=View(), base="v1")
+    view_type: ViewTypeWord = "ACTIVE_ONLY"
+
+
+class GetColumns(Operation[ColumnCatalogue]):
+    """The column catalogue of the given experiments, restricted to names that contain `q`."""
+
+    route = Route("GET", "columns", needs=View("experiment_ids"), base="v1")
+    experiment_ids: Annotated[list[ExperimentId], Meta(max_length=1_000)] = field(default_factory=list)
+    q: Annotated[str, Meta(max_length=250)] = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 500
+
+
+class QueryRuns(Operation[RunTable]):
+    """A window of the runs table: filter, sort, columns."""
+
+    route = Route("POST", "runs/query", needs=View("experiment_ids"), base="v1")
+    experiment_ids: Annotated[list[ExperimentId], Meta(max_length=1_000)] = field(default_factory=list)
+    filter: Filter = ""
+    sort: Annotated[list[SortKey], Meta(max_length=10)] = field(default_factory=list)
+    columns: Annotated[list[Column], Meta(max_length=500)] = field(default_factory=list)
+    offset: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    view_type: ViewTypeWord = "ACTIVE_ONLY"
+
+
+class GetRunOverview(Operation[RunOverview]):
+    """The run page in one call."""
+
+    route = Route("GET", "runs/{run_id}/overview", needs=View("run_id"), base="v1")
+    run_id: RunId
+
+
+class SeriesColumns(Value):
+    """One line of a chart. Columns are little-endian bytes: float64 when `exact`, float32 otherwise (NaN = empty bucket).
+
+    When the reply is exact only `mean` is filled and holds the values themselves, one per entry of the reply's `x`.
+    `non_finite` lists `[bucket or point index, kind]` pairs, kind 0 = NaN, 1 = +Inf, -1 = -Inf.
+    """
+
+    run_id: str
+    key: str
+    points: int
+    mean: bytes
+    min: bytes = b""
+    max: bytes = b""
+    non_finite: list[tuple[int, int]] = field(default_factory=list)
+
+
+class SeriesFrame(Value):
+    """Series on one grid: `x` (float64 bytes) when exact, else `n` buckets of width `dx` from `x0`. Sent as MessagePack.
+
+    For x = time and relative, the unit is milliseconds.
+    """
+
+    exact: bool
+    n: int
+    series: list[SeriesColumns]
+    x: bytes = b""
+    x0: float = 0.0
+    dx: float = 1.0
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+
+class QuerySeries(Operation[SeriesFrame]):
+    """Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries."""
+
+    route = Route("POST", "series", needs=View("run_ids"), base="v1")
+    run_ids: Annotated[list[RunId], Meta(min_length=1, max_length=1_000)]
+    metrics: Annotated[list[Key], Meta(min_length=1, max_length=50)]
+    x: Literal["step", "time", "relative"] = "step"
+    x_range: tuple[float, float] | None = None
+    width: Annotated[int, Meta(ge=16, le=4_096)] = 1_024
+
+
+class GetRegistrySummary(Operation[RegistrySummary]):
+    """The models page in one call."""
+
+    route = Route("GET", "models", needs=View(), base="v1")
+
+
+class GetRegisteredModelPage(Operation[RegisteredModelPage]):
+    """The page of one registered model in one call."""
+
+    route = Route("GET", "models/{name}", needs=View("name"), base="v1")
+    name: ModelName

@@ -1,0 +1,1 @@
+"""The filter language: text to a checked tree. Knows nothing of SQL."""

@@ -1,0 +1,1 @@
+"""Metric mathematics: chunks, pyramids, grids. No files, no sockets, no SQL."""

@@ -1,0 +1,52 @@
+"""Every environment variable Runlore reads, in one place, read once.
+
+MLflow's variables are honoured as fall-backs: `RUNLORE_TRACKING_URI` wins over `MLFLOW_TRACKING_URI`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Values of the environment; `None` where a variable is unset or empty."""
+
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    experiment_name: str | None = None
+    experiment_id: str | None = None
+    run_id: str | None = None
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
+    directory: str | None = None
+    """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
+
+
+def read_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Settings from an environment: `RUNLORE_X`, then `MLFLOW_X`."""
+    env = os.environ if environ is None else environ
+
+    def value(name: str, mlflow: str | None = None) -> str | None:
+        return env.get(f"RUNLORE_{name}") or env.get(f"MLFLOW_{mlflow or name}") or None
+
+    return Settings(
+        tracking_uri=value("TRACKING_URI"),
+        registry_uri=value("REGISTRY_URI"),
+        experiment_name=value("EXPERIMENT_NAME"),
+        experiment_id=value("EXPERIMENT_ID"),
+        run_id=value("RUN_ID"),
+        username=value("USERNAME", "TRACKING_USERNAME"),
+        password=value("PASSWORD", "TRACKING_PASSWORD"),
+        token=value("TOKEN", "TRACKING_TOKEN"),
+        directory=env.get("RUNLORE_DIR") or None,
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Tests that change the environment call `settings.cache_clear()`."""
+    return read_settings()
