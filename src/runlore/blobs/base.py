@@ -1,0 +1,98 @@
+"""What a blob store is: streamed files under checked paths.
+
+`ArtifactPath` is parsed once, at the border, and rejects instead of cleaning: everything behind it works on the type. The
+rules are those that four years of path traversal reports in trackers add up to.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from runlore.entities import FileInfo
+from runlore.exceptions import InvalidParameter
+
+MAX_PART_BYTES = 255
+MAX_PATH_BYTES = 1_024
+
+
+class ArtifactPath(str):
+    """A relative path with forward slashes that can not leave its root; `""` is the root itself.
+
+    Refused: NUL and control characters, backslash, `%`, empty parts, `.` and `..`, a leading slash, `:` in the first part,
+    parts above 255 bytes, more than 1,024 bytes in all, text that is not in Unicode normal form C.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> ArtifactPath:
+        if isinstance(text, cls):
+            return text
+        if reason := _refusal(text):
+            raise InvalidParameter(f"Invalid artifact path {text[:200]!r}: {reason}.")
+        return super().__new__(cls, text)
+
+    def child(self, name: str) -> ArtifactPath:
+        """The path of `name` (one or more parts) under this one."""
+        checked = ArtifactPath(name)
+        return ArtifactPath(f"{self}/{checked}" if self and checked else f"{self}{checked}")
+
+
+def _refusal(text: str) -> str | None:
+    if text == "":
+        return None
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
+        return f"it is longer than {MAX_PATH_BYTES} bytes"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        return "control characters are not allowed"
+    if "\\" in text or "%" in text:
+        return "backslash and % are not allowed"
+    if unicodedata.normalize("NFC", text) != text:
+        return "it is not in Unicode normal form C"
+    parts = text.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "empty parts, '.' and '..' are not allowed"
+    if ":" in parts[0]:
+        return "':' is not allowed in the first part"
+    if any(len(part.encode()) > MAX_PART_BYTES for part in parts):
+        return f"a part is longer than {MAX_PART_BYTES} bytes"
+    return None
+
+
+class BlobStore(Protocol):
+    """Files under one root. Safe to use from many threads.
+
+    Writes are atomic: a file is visible only when it is whole. Reading and writing stream: memory use does not depend on the
+    size of a file. A path that does not exist raises `NotFound`; listing one gives an empty list.
+    """
+
+    def list(self, path: ArtifactPath) -> list[FileInfo]:
+        """Files and directories directly under `path`, sorted, with paths relative to this store's root."""
+        ...
+
+    def stat(self, path: ArtifactPath) -> FileInfo:
+        """Size and kind of one path."""
+        ...
+
+    def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes of a file from `start` up to, not including, `end`."""
+        ...
+
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
+        """Store a file, replacing one of that name; returns its size in bytes."""
+        ...
+
+    def delete(self, path: ArtifactPath) -> None:
+        """Remove a file, or everything under a directory."""
+        ...
+
+    def upload(self, local: Path, path: ArtifactPath) -> None:
+        """Store a local file under `path`, or all files of a local directory under the directory `path`. Symlinks that
+        lead out of the directory are refused."""
+        ...
+
+    def download(self, path: ArtifactPath, local: Path) -> Path:
+        """Fetch a file, or everything under a directory, into the directory `local`; returns the local path of `path`."""
+        ...
