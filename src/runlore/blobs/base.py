@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter
@@ -27,7 +27,7 @@ class ArtifactPath(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> ArtifactPath:
+    def __new__(cls, text: str) -> Self:
         if isinstance(text, cls):
             return text
         if reason := _refusal(text):

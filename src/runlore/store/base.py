@@ -17,6 +17,8 @@ class Store(Protocol):
     """
 
     uri: str
+    artifact_root: str
+    """Where `mlflow-artifacts:/` points: a `file:`, `s3:`, `gs:`, `az:` or `http(s):` URI."""
 
     def call(self, operation: Operation[Reply]) -> Reply:
         """Carry out one operation."""
