@@ -1,0 +1,233 @@
+"""The store that lives behind a server: each operation becomes the request that the contract says it is.
+
+Nothing here knows an endpoint: path, method, body and reply type come from the operation. The file is about what goes wrong
+between two machines: lost connections, overloaded or restarting servers, answers that are not what they should be.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from runlore.api.experiments import CreateExperiment
+from runlore.api.logged_models import CreateLoggedModel
+from runlore.api.operation import Operation, to_request
+from runlore.api.registry import CreateModelVersion, CreateRegisteredModel
+from runlore.api.runs import CreateRun
+from runlore.exceptions import EndpointNotFound, PermissionDenied, RunloreError, Unauthenticated, Unavailable, error_from_code
+from runlore.settings import Settings, settings
+
+if TYPE_CHECKING:
+    import urllib3
+
+Reply = TypeVar("Reply")
+
+MAX_REPLY_BYTES = 512 * 2**20
+"""A longer reply is an error, not a full memory. 50,000 runs of 10 kB each fit."""
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 120.0
+FIRST_PATIENCE_SECONDS = 10.0
+"""How long to keep trying a server that has never answered: long enough for one that is starting, short for a typing error."""
+PATIENCE_SECONDS = 60.0
+"""How long to keep trying a server that has answered before."""
+
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+UNDONE = frozenset({408, 429, 503})
+"""Statuses that say that nothing was done. After the other retried ones, or a lost answer, it may have been."""
+
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+
+_ONCE = (CreateExperiment, CreateLoggedModel, CreateModelVersion, CreateRegisteredModel)
+_ERROR_OF_STATUS = {401: Unauthenticated, 403: PermissionDenied, 404: EndpointNotFound, 503: Unavailable}
+
+
+class ErrorBody(msgspec.Struct):
+    """What servers send with a status of 400 and above."""
+
+    error_code: str
+    message: str = ""
+
+
+class HttpStore:
+    """Operations over HTTP, to a Runlore server, or to an MLflow server for the operations that it knows.
+
+    Keeps connections alive and shares them between threads. Failed connections and the statuses 408, 429, 500, 502, 503 and
+    504 are tried again, at growing and random intervals or when `Retry-After` says, until `patience` seconds have passed;
+    a creation that may have happened although its answer was lost is not repeated. Redirects are never followed, so that
+    credentials go to no other host.
+    """
+
+    def __init__(self, uri: str, credentials: Settings | None = None, patience: float | None = None) -> None:
+        parts = urlsplit(uri.rstrip("/"))
+        host = parts.netloc.rpartition("@")[2]
+        self.uri = urlunsplit((parts.scheme, host, parts.path, "", ""))
+        self.artifact_root = self.uri + ARTIFACTS
+        self._headers = _headers(credentials or settings(), parts.username, parts.password)
+        self._patience = patience
+        self._answered = False
+        self._lock = threading.Lock()
+        self._pool: urllib3.PoolManager | None = None
+        self._pid = 0
+
+    def call(self, operation: Operation[Reply]) -> Reply:
+        """Carry out one operation on the server. Raises what the server answered, or `Unavailable`."""
+        method, path, query, body = to_request(operation)
+        url = self.uri + path + ("?" + urlencode(query) if query else "")
+        repeatable = not isinstance(operation, _ONCE) and not (isinstance(operation, CreateRun) and not operation.client_run_id)
+        status, content_type, raw = self._send(method, url, body, repeatable)
+        if status >= 300:
+            raise _refusal(status, f"{method} {url.partition('?')[0]}", raw, content_type)
+        return _decode(raw, content_type, operation.reply_type(), url.partition("?")[0])  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close idle connections. The store can be used again; it opens new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.clear()
+
+    def _send(self, method: str, url: str, body: bytes, repeatable: bool) -> tuple[int, str, bytes]:
+        """One answer: (status, content type, body), after as many attempts as patience allows."""
+        import urllib3
+
+        deadline = time.monotonic() + self._seconds_to_try()
+        for attempt in count():
+            wait = _pause(attempt)
+            try:
+                answer, retry_after = self._attempt(method, url, body)
+                if answer[0] not in RETRIED or not (repeatable or answer[0] in UNDONE):
+                    return answer
+                if time.monotonic() + max(wait, retry_after) > deadline:
+                    return answer
+                wait = max(wait, retry_after)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                unsent = isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+                if time.monotonic() + wait > deadline or not (repeatable or unsent):
+                    raise self._unavailable(url, error, repeatable or unsent) from error
+            time.sleep(wait)
+        raise AssertionError("patience ends before the attempts do")
+
+    def _attempt(self, method: str, url: str, body: bytes) -> tuple[tuple[int, str, bytes], float]:
+        response = self._connections().request(
+            method, url, body=body or None, headers=self._headers, preload_content=False, redirect=False
+        )
+        try:
+            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            raw = _read(response, url)
+            self._answered = True
+            if 300 <= response.status < 400:
+                target = response.headers.get("location", "nowhere")
+                raise RunloreError(
+                    f"{url.partition('?')[0]} redirects to {target[:200]}; redirects are not followed. "
+                    "If that address is right, use it as the tracking URI."
+                )
+            return (response.status, content_type, raw), _seconds(response.headers.get("retry-after"))
+        finally:
+            response.release_conn()
+
+    def _connections(self) -> urllib3.PoolManager:
+        """The pool of this process: a forked child must not speak on its parent's sockets."""
+        import urllib3
+
+        with self._lock:
+            if self._pool is None or self._pid != os.getpid():
+                options: dict[str, Any] = {
+                    "maxsize": 16,
+                    "retries": False,
+                    "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                }
+                proxy = _proxy(self.uri)
+                self._pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+                self._pid = os.getpid()
+            return self._pool
+
+    def _seconds_to_try(self) -> float:
+        if self._patience is not None:
+            return self._patience
+        return PATIENCE_SECONDS if self._answered else FIRST_PATIENCE_SECONDS
+
+    def _unavailable(self, url: str, error: Exception, certain: bool) -> Unavailable:
+        doubt = "" if certain else " The connection broke after the request was sent: it may have been carried out."
+        return Unavailable(
+            f"No answer from {url.partition('?')[0]}: {error}.{doubt} Is the server at {self.uri} running? "
+            "Start one with `runlore server`, or set another tracking URI."
+        )
+
+
+def _headers(credentials: Settings, username: str | None, password: str | None) -> dict[str, str]:
+    import base64
+
+    headers = {"Content-Type": "application/json", "Accept": "application/json, application/msgpack", "User-Agent": "runlore"}
+    username, password = username or credentials.username, password or credentials.password
+    if credentials.token:
+        headers["Authorization"] = f"Bearer {credentials.token}"
+    elif username:
+        pair = f"{username}:{password or ''}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+    return headers
+
+
+def _proxy(uri: str) -> str | None:
+    """The proxy that the environment names for this address (`HTTPS_PROXY`, `NO_PROXY` …)."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(uri)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+
+
+def _pause(attempt: int) -> float:
+    """0.1 s, 0.2 s, 0.4 s … up to 8 s, each times a random factor from 0.5 to 1 so that clients do not return in step."""
+    return float(min(8.0, 0.1 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0))
+
+
+def _seconds(retry_after: str | None) -> float:
+    """`Retry-After` in seconds; a date, or nothing, is 0."""
+    return float(retry_after) if retry_after and retry_after.strip().isdigit() else 0.0
+
+
+def _read(response: urllib3.BaseHTTPResponse, url: str) -> bytes:
+    pieces = []
+    size = 0
+    while piece := response.read(1 << 20):
+        size += len(piece)
+        if size > MAX_REPLY_BYTES:
+            response.close()
+            raise RunloreError(
+                f"The reply of {url.partition('?')[0]} is longer than {MAX_REPLY_BYTES:,} bytes; ask for less at once."
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _decode(raw: bytes, content_type: str, type_: Any, url: str) -> Any:
+    try:
+        if content_type.endswith("msgpack"):
+            return msgspec.msgpack.decode(raw, type=type_)
+        return msgspec.json.decode(raw or b"{}", type=type_, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        kind = content_type or "something of no type"
+        raise RunloreError(
+            f"{url} answered {kind}, not the expected JSON ({error}); it begins with {raw[:80]!r}. "
+            "Is this the address of a Runlore or MLflow server?"
+        ) from None
+
+
+def _refusal(status: int, request: str, raw: bytes, content_type: str) -> RunloreError:
+    try:
+        body = msgspec.json.decode(raw, type=ErrorBody)
+        return error_from_code(body.error_code, body.message)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        kind = _ERROR_OF_STATUS.get(status, RunloreError)
+        text = f"; it begins with {raw[:80]!r}" if raw else ""
+        return kind(
+            f"{request} answered status {status} with {content_type or 'no body'}, not a JSON error{text}. "
+            "Is this the address of a Runlore or MLflow server?"
+        )
