@@ -5,11 +5,12 @@ Handled by the server with the blob store beside it, not by the SQL store: a lis
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, field
 
-from runlore.api.operation import ModelId, Operation, PageToken, Public, Route, RunId, View
+from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, View
 from runlore.entities import Entity, FileInfo
 
 _Path = Annotated[str, Meta(max_length=1_024)]
@@ -68,3 +69,67 @@ class GetServerInfo(Operation[ServerInfo]):
     """What this server can do. Public."""
 
     route = Route("GET", "server-info", needs=Public)
+
+
+class FileRoute(msgspec.Struct, frozen=True):
+    """An endpoint whose request or reply is a file, streamed instead of decoded. `{path}` is an `ArtifactPath`.
+
+    `query` names the query parameters; a group of names is one parameter under several spellings.
+    """
+
+    name: str
+    method: Literal["GET", "PUT", "DELETE"]
+    path: str
+    needs: Need
+    summary: str
+    query: tuple[tuple[str, ...], ...] = ()
+
+
+FILE_ROUTES = (
+    FileRoute(
+        "DownloadArtifact",
+        "GET",
+        "/api/2.0/mlflow-artifacts/artifacts/{path}",
+        View("path", kind="experiment"),
+        "The bytes of one file. The first part of the path is the experiment. One `Range` is honoured.",
+    ),
+    FileRoute(
+        "UploadArtifact",
+        "PUT",
+        "/api/2.0/mlflow-artifacts/artifacts/{path}",
+        Edit("path", kind="experiment"),
+        "Store the body as one file, replacing one of that name. The file appears when it is whole.",
+    ),
+    FileRoute(
+        "DeleteArtifact",
+        "DELETE",
+        "/api/2.0/mlflow-artifacts/artifacts/{path}",
+        Manage("path", kind="experiment"),
+        "Remove a file, or everything under a directory.",
+    ),
+    FileRoute(
+        "DownloadRunArtifact",
+        "GET",
+        "/get-artifact",
+        View("run_id"),
+        "The bytes of one file of a run.",
+        (("run_id", "run_uuid"), ("path",)),
+    ),
+    FileRoute(
+        "DownloadModelVersionArtifact",
+        "GET",
+        "/model-versions/get-artifact",
+        View("name"),
+        "The bytes of one file of a model version.",
+        (("name",), ("version",), ("path",)),
+    ),
+    FileRoute(
+        "DownloadLoggedModelArtifact",
+        "GET",
+        "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files",
+        View("model_id"),
+        "The bytes of one file of a logged model.",
+        (("artifact_file_path",),),
+    ),
+)
+"""Every endpoint that streams a file; `mlflow-artifacts` ones are served under both of that family's prefixes."""

@@ -197,7 +197,7 @@ class SeriesFrame(Value):
 class QuerySeries(Operation[SeriesFrame]):
     """Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries."""
 
-    route = Route("POST", "series", needs=View("run_ids"), base="v1")
+    route = Route("POST", "series", needs=View("run_ids"), base="v1", packed=True)
     run_ids: Annotated[list[RunId], Meta(min_length=1, max_length=1_000)]
     metrics: Annotated[list[Key], Meta(min_length=1, max_length=50)]
     x: Literal["step", "time", "relative"] = "step"

@@ -102,13 +102,15 @@ PREFIXES: dict[Base, tuple[str, ...]] = {
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where an operation is served. `path` may hold `{field}`; `also` lists further methods for the same path."""
+    """Where an operation is served. `path` may hold `{field}`; `also` lists further methods for the same path; `packed` replies
+    hold binary columns and travel as MessagePack instead of JSON."""
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     path: str
     needs: Need
     base: Base = "mlflow"
     also: tuple[str, ...] = ()
+    packed: bool = False
     fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
