@@ -207,13 +207,16 @@ def to_request(operation: Operation[Any]) -> tuple[str, str, list[tuple[str, str
     """Method, path, query and body of an operation: the inverse of `from_request`."""
     route = operation.route
     values = msgspec.to_builtins(operation)
+    if hasattr(operation, "max_results"):
+        values["max_results"] = operation.max_results  # MLflow's server takes a search without it for a search of 0
     path = route.path
     for name in route.fields:
-        path = path.replace("{" + name + "}", quote(str(values.pop(name)), safe=""))
+        path = path.replace("{" + name + "}", quote(str(values[name]), safe=""))
     path = PREFIXES[route.base][0] + path
-    if route.method != "GET":
+    if route.method != "GET":  # the body repeats the fields of the path: MLflow's server looks for them there
         return route.method, path, [], _encoder.encode(_words(values))
-    query = [(name, _text(item)) for name, value in values.items() for item in (value if isinstance(value, list) else [value])]
+    named = [(name, value) for name, value in values.items() if name not in route.fields]
+    query = [(name, _text(item)) for name, value in named for item in (value if isinstance(value, list) else [value])]
     return route.method, path, query, b""
 
 
