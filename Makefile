@@ -1,0 +1,97 @@
+# Everything a fresh clone needs beyond Python 3.11 and make is set up by these targets, inside this directory.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
+RUN := .venv/bin/python
+STATIC := src/runlore/server/static/index.html
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+PORT ?= 5000
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: .venv/.ready $(STATIC) ## Train real examples, then open the dashboard on http://localhost:5000 (PORT=… for another)
+	@if [ ! -e demo/.runlore ]; then mkdir -p demo; \
+	  echo "Training examples/guide.py and examples/train_curves.py into demo/.runlore"; \
+	  (cd demo && ../$(RUN) ../examples/guide.py && ../$(RUN) ../examples/train_curves.py); fi
+	@exec .venv/bin/runlore ui demo --port $(PORT)
+
+.PHONY: test
+test: .venv/.ready $(STATIC) test-services lint ui-test ## Set everything up and run all tests
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+.PHONY: pytest
+pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests/store -k search')
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: .venv/.ready ## Check style and types of the Python code
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+.PHONY: format
+format: .venv/.ready ## Format the Python and TypeScript code
+	.venv/bin/ruff check --fix --exit-zero
+	.venv/bin/ruff format
+	$(RUN) hatch_build.py run format
+
+.PHONY: ui
+ui: $(STATIC) ## Build the dashboard into the package
+$(STATIC): .venv/.ready $(UI_SOURCES)
+	$(RUN) hatch_build.py
+
+.PHONY: ui-test
+ui-test: $(STATIC) ## Check and test the dashboard's TypeScript
+	$(RUN) hatch_build.py run check
+
+.PHONY: bench
+bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure Runlore beside MLflow and FastTrackML
+	$(RUN) bench/ingest.py
+	$(RUN) bench/search.py
+
+.PHONY: wheel
+wheel: .venv/.ready ## Build the wheel, dashboard included, into dist/
+	$(UV) build --quiet --wheel --out-dir dist
+
+.PHONY: lock
+lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
+	for name in mlflow2 mlflow3 fasttrackml; do \
+	  $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.lock; done
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
+	  pyproject.toml -o requirements/dev.lock
+
+.PHONY: test-services
+test-services: .venvs/mlflow2/.ready .venvs/mlflow3/.ready ## Install PostgreSQL and Chromium where that is possible
+	@.ci/services
+
+.PHONY: clean
+clean: ## Remove everything that these targets made
+	rm -rf .venv .venvs demo dist ui/node_modules src/runlore/server/static .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# -- environments ------------------------------------------------------------------------------------------------------
+
+.venvs/uv/bin/uv: requirements/uv.lock
+	@test -n "$(PYTHON)" || { echo "Runlore needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv .venvs/uv 2>/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get update -qq && apt-get install -qq -y python3-venv && $(PYTHON) -m venv --clear .venvs/uv; \
+	  else echo "python -m venv does not work here; install python3-venv (Debian, Ubuntu) or uv." >&2; exit 1; fi; }
+	.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+
+.venv/.ready: requirements/dev.lock pyproject.toml hatch_build.py | $(UV)
+	$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv
+	$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.lock
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venvs/%/.ready: requirements/%.lock | $(UV)
+	@$(UV) venv --quiet --allow-existing --python 3.11 --no-python-downloads .venvs/$* 2>/dev/null \
+	  || $(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venvs/$*
+	$(UV) pip sync --quiet --python .venvs/$* --require-hashes requirements/$*.lock
+	@touch $@
