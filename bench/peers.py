@@ -164,6 +164,16 @@ def _answers(port: int) -> bool:
         return False
 
 
+def settle(pid: int, patience: float = 60.0) -> None:
+    """Wait until start-up work in the background is over: less than 5 % of one core for two seconds, or `patience` is over."""
+    end = time.perf_counter() + patience
+    while time.perf_counter() < end:
+        before = cpu_seconds(pid)
+        time.sleep(2)
+        if cpu_seconds(pid) - before < 0.1:
+            return
+
+
 @contextmanager
 def started(peer: Peer, patience: float = 120.0) -> Iterator[Running]:
     """Run a peer with fresh data until the block ends; `start_seconds` is the time to its first answer."""
@@ -179,7 +189,9 @@ def started(peer: Peer, patience: float = 120.0) -> Iterator[Running]:
             if process.poll() is not None or time.perf_counter() - begin > patience:
                 raise RuntimeError(f"{peer.name} did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
             time.sleep(0.02)
-        yield Running(peer, port, process.pid, time.perf_counter() - begin, folder)
+        ready = time.perf_counter() - begin
+        settle(process.pid)
+        yield Running(peer, port, process.pid, ready, folder)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
