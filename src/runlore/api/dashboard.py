@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from runlore.api.operation import ExperimentId, Filter, Key, ModelName, Operation, Route, RunId, View, ViewTypeWord
+from runlore.api.operation import ExperimentId, Filter, ModelName, Operation, Route, RunId, View, ViewTypeWord
 from runlore.entities import Entity, ModelVersion, Run, Value
 
 Column = Annotated[str, Meta(min_length=1, max_length=300)]
@@ -161,48 +161,6 @@ class GetRunOverview(Operation[RunOverview]):
 
     route = Route("GET", "runs/{run_id}/overview", needs=View("run_id"), base="v1")
     run_id: RunId
-
-
-class SeriesColumns(Value):
-    """One line of a chart. Columns are little-endian bytes: float64 when `exact`, float32 otherwise (NaN = empty bucket).
-
-    When the reply is exact only `mean` is filled and holds the values themselves, one per entry of the reply's `x`.
-    `non_finite` lists `[bucket or point index, kind]` pairs, kind 0 = NaN, 1 = +Inf, -1 = -Inf.
-    """
-
-    run_id: str
-    key: str
-    points: int
-    mean: bytes
-    min: bytes = b""
-    max: bytes = b""
-    non_finite: list[tuple[int, int]] = field(default_factory=list)
-
-
-class SeriesFrame(Value):
-    """Series on one grid: `x` (float64 bytes) when exact, else `n` buckets of width `dx` from `x0`. Sent as MessagePack.
-
-    For x = time and relative, the unit is milliseconds.
-    """
-
-    exact: bool
-    n: int
-    series: list[SeriesColumns]
-    x: bytes = b""
-    x0: float = 0.0
-    dx: float = 1.0
-    missing: list[tuple[str, str]] = field(default_factory=list)
-
-
-class QuerySeries(Operation[SeriesFrame]):
-    """Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries."""
-
-    route = Route("POST", "series", needs=View("run_ids"), base="v1", packed=True)
-    run_ids: Annotated[list[RunId], Meta(min_length=1, max_length=1_000)]
-    metrics: Annotated[list[Key], Meta(min_length=1, max_length=50)]
-    x: Literal["step", "time", "relative"] = "step"
-    x_range: tuple[float, float] | None = None
-    width: Annotated[int, Meta(ge=16, le=4_096)] = 1_024
 
 
 class GetRegistrySummary(Operation[RegistrySummary]):
