@@ -179,6 +179,14 @@ def decode(raw: bytes, type_: type[Any]) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
 
 
+def validated(operation: Operation[Reply]) -> Operation[Reply]:
+    """The operation, checked against the limits of its fields: constructors do not look. Raises `InvalidParameter`."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(operation), type(operation))
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(f"{error}") from None
+
+
 def from_request(
     kind: type[Operation[Reply]], body: bytes, query: Sequence[tuple[str, str]], path: Mapping[str, str]
 ) -> Operation[Reply]:

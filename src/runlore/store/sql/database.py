@@ -1,24 +1,44 @@
-"""Transactions and connections: what SQLite and PostgreSQL have in common, and the little that differs.
+"""Transactions and connections: what SQLite and PostgreSQL have in common.
 
 All SQL in this package is written once, with `?` placeholders, in the subset that both databases understand (ON CONFLICT,
 RETURNING, common table expressions, window functions). `TEXT` sorts by code point on both (PostgreSQL: COLLATE "C"), `LIKE`
-is case-sensitive on both, and a NaN is stored as NULL.
+is case-sensitive on both, and a NaN is stored as NULL. What differs is in `sqlite.py` and `postgresql.py`.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from runlore.exceptions import Unavailable
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
+
+READERS = 8
+"""Reading connections of one store, at most."""
+READ_SECONDS = 30
+"""How long one read may take. A longer one would keep SQLite's write-ahead log from being reused."""
 
 
 def clock() -> int:
     """Now, in Unix milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+class LostConnection(Unavailable):
+    """The connection broke before the commit was sent: the same transaction may be tried on a new one."""
+
+
+class Conflict(Unavailable):
+    """The transaction lost a race against another process (deadlock, duplicate key): it may be tried again."""
+
+
+class DiskFailure(Unavailable):
+    """The disk refused a write or the file is damaged. Nothing more may be acknowledged by this process."""
 
 
 class Transaction(Protocol):
@@ -81,16 +101,84 @@ class Database(Protocol):
     """A database of one of the two dialects. Reading is safe from many threads; there is one writer at a time."""
 
     dialect: Dialect
-    uri: str
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """A snapshot that can not write. Blocks while all readers are busy; cut off after 30 seconds."""
+        """A snapshot that can not write. Blocks while all readers are busy; cut off after `READ_SECONDS`."""
         ...
 
     def write(self) -> WriteTransaction:
-        """Begin a transaction on the one writing connection. Only the writer thread calls this."""
+        """Begin a transaction on the one writing connection. Only one thread may call this."""
+        ...
+
+    def migrate_lock(self, db: Transaction) -> None:
+        """Wait until no other process migrates this database; released at the end of the transaction."""
+        ...
+
+    def tables(self, db: Transaction) -> set[str]:
+        """Names of the tables that exist."""
+        ...
+
+    def script(self, sql: str) -> str:
+        """A migration script in this dialect."""
+        ...
+
+    def backup(self, name: str) -> None:
+        """Copy the database before a migration, where that is this program's business (SQLite)."""
+        ...
+
+    def reopened(self) -> Database:
+        """Fresh connections to the same place, for a process that was forked off."""
         ...
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Calling it twice is harmless."""
         ...
+
+
+Connection = TypeVar("Connection")
+
+
+class Pool(Generic[Connection]):
+    """At most `READERS` connections, made when first needed, the last used one taken first."""
+
+    def __init__(self, connect: Callable[[], Connection], disconnect: Callable[[Connection], None]) -> None:
+        self._connect, self._disconnect = connect, disconnect
+        self._idle: list[Connection] = []
+        self._permits = threading.Semaphore(READERS)
+        self._closed = False
+
+    def take(self) -> Connection:
+        """A connection. Raises `Unavailable` when none gets free in time."""
+        if not self._permits.acquire(timeout=READ_SECONDS):
+            raise Unavailable(f"All {READERS} reading connections have been busy for {READ_SECONDS} s. Try again later.")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self._connect()
+        except BaseException:
+            self._permits.release()
+            raise
+
+    def give_back(self, connection: Connection, broken: bool = False) -> None:
+        """Return a connection; a broken one is closed, and the idle ones with it: they rarely outlive it."""
+        if broken:
+            self._drop_idle()
+        if broken or self._closed:
+            self._disconnect(connection)
+        else:
+            self._idle.append(connection)
+        self._permits.release()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            try:
+                self._disconnect(self._idle.pop())
+            except IndexError:
+                return
+
+    def close(self) -> None:
+        """Close idle connections now, busy ones when they come back."""
+        self._closed = True
+        self._drop_idle()

@@ -39,6 +39,9 @@ CREATE TABLE run (
     artifact_uri TEXT NOT NULL,
     next_tail BIGINT NOT NULL DEFAULT 0,    -- seq of the next metric_tail row; also serialises writers of one run
     next_series BIGINT NOT NULL DEFAULT 0,  -- number of the next metric of this run
+    merged_tail BIGINT NOT NULL DEFAULT 0,  -- tail rows below this seq were merged by folding; the rest are one per call
+    loose_points BIGINT NOT NULL DEFAULT 0, -- points in tail rows from merged_tail on
+    latest_time BIGINT NOT NULL DEFAULT -9223372036854775808, -- greatest timestamp of any metric point
     last_activity BIGINT NOT NULL           -- server time of the last write
 );
 CREATE INDEX run_by_experiment ON run (experiment_id, start_time, run_id);
@@ -89,14 +92,17 @@ CREATE TABLE metric (
 ) WITHOUT ROWID;
 CREATE INDEX metric_last ON metric (key, last_value, run_key);
 
--- One row per log call: packed columns of (series, step, time, value), format in series/chunk.py.
+-- One row per log call: packed columns of (series, step, time, value), format in series/chunk.py. Folding merges rows, and
+-- moves the points of long series to chunks. The points of one series are in order of arrival.
 CREATE TABLE metric_tail (
     run_key BIGINT NOT NULL REFERENCES run (run_key) ON DELETE CASCADE,
     seq BIGINT NOT NULL,
-    points BIGINT NOT NULL,
+    min_series BIGINT NOT NULL,
+    max_series BIGINT NOT NULL,
+    latest_time BIGINT NOT NULL,            -- greatest timestamp in this row and all rows before it
     data BLOB NOT NULL,
     PRIMARY KEY (run_key, seq)
-);
+) WITHOUT ROWID;
 
 -- Folded points of one metric: up to 4,096 a row, in order of arrival.
 CREATE TABLE metric_chunk (
@@ -241,3 +247,7 @@ CREATE TABLE model_alias (
     PRIMARY KEY (name, alias),
     FOREIGN KEY (name, version) REFERENCES model_version (name, version) ON UPDATE CASCADE ON DELETE CASCADE
 ) WITHOUT ROWID;
+
+INSERT INTO experiment (experiment_id, name, artifact_location, creation_time, last_update_time)
+VALUES (0, 'Default', 'mlflow-artifacts:/0', {now}, {now});
+INSERT INTO counter (name, next) VALUES ('experiment', 1);

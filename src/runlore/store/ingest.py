@@ -1,0 +1,178 @@
+"""Group commit: one writer thread takes every operation that waits and commits them together.
+
+A durable commit costs the same for one operation as for a hundred. Each operation has a savepoint of its own, so that a bad
+one is undone alone; nobody is answered before the commit is on the disk. When nobody waits, the thread does chores.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from runlore.api.operation import Operation
+from runlore.exceptions import LimitExceeded, RunloreError, Unavailable
+from runlore.store.sql.database import Conflict, Database, DiskFailure, LostConnection, Transaction
+
+CAPACITY = 10_000
+"""Operations that may wait; one more is refused with `LimitExceeded`."""
+GROUP = 500
+"""Operations in one commit, at most."""
+ATTEMPTS = 3
+IDLE_SECONDS = 0.05  # without operations before chores begin
+CHORE_SECONDS = 1.0  # under steady load, one round of chores this often
+
+Answer = Callable[[Transaction, Operation[Any]], Any]
+_Item = tuple[Operation[Any], "Future[Any]"]
+
+logger = logging.getLogger("runlore.store")
+
+
+class Ingest:
+    """The writer thread of one database and the queue before it.
+
+    `answer` carries out one operation in a transaction; each of `chores` returns True while more is left to do.
+    """
+
+    def __init__(self, database: Database, answer: Answer, chores: Sequence[Callable[[Transaction], bool]] = ()) -> None:
+        self._database, self._answer, self._chores = database, answer, chores
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._closed = False
+        self.failure: str | None = None
+        """Why the writer stopped for good (a disk error), or None."""
+        self._thread = threading.Thread(target=self._run, name="runlore-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Operation[Any]) -> Future[Any]:
+        """Queue an operation. The future is done when the operation is committed or refused."""
+        if self.failure or self._closed:
+            raise Unavailable(self.failure or "The store is closed.")
+        if self._queue.qsize() >= CAPACITY:
+            raise LimitExceeded(f"{CAPACITY} operations wait to be written. Try again later.")
+        future: Future[Any] = Future()
+        self._queue.put((operation, future))
+        return future
+
+    def close(self) -> None:
+        """Write what waits, then stop. Later operations are refused."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            chores_wait, last_round = True, time.monotonic()
+            while (group := self._take(IDLE_SECONDS if chores_wait else None)) is not None:
+                if group:
+                    self._commit(group)
+                    chores_wait = True
+                    if time.monotonic() - last_round < CHORE_SECONDS:
+                        continue
+                chores_wait, last_round = self._round_of_chores(), time.monotonic()
+        finally:
+            self._closed = True
+            while not self._queue.empty():
+                if item := self._queue.get():
+                    item[1].set_exception(Unavailable("The store is closed."))
+
+    def _take(self, timeout: float | None) -> list[_Item] | None:
+        """All that waits; `[]` after `timeout` seconds of nothing; None when the store was closed and all is done."""
+        group: list[_Item] = []
+        try:
+            item = self._queue.get(timeout=timeout)
+            while item is not None:
+                if item[1].set_running_or_notify_cancel():
+                    group.append(item)
+                if len(group) == GROUP:
+                    return group
+                item = self._queue.get_nowait()
+        except Empty:
+            return group
+        if group:
+            self._queue.put(None)  # seen again after this group
+            return group
+        return None
+
+    def _commit(self, group: list[_Item]) -> None:
+        failure: RunloreError = Unavailable("")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                outcomes = self._attempt(group, last=attempt == ATTEMPTS)
+            except (LostConnection, Conflict) as error:
+                failure = error
+                continue
+            except RunloreError as error:
+                failure = error
+                break
+            except Exception as error:  # a transaction in a state nobody thought of: these are refused, the next ones go on
+                logger.exception("A group of %d operations was not written", len(group))
+                failure = Unavailable(f"The operations were not written: {error!r}.")
+                break
+            for (_, future), (reply, error_of_operation) in zip(group, outcomes, strict=True):
+                if error_of_operation is None:
+                    future.set_result(reply)
+                else:
+                    future.set_exception(error_of_operation)
+            return
+        if isinstance(failure, DiskFailure):
+            self.failure = failure.message
+            logger.critical("No more writes: %s", failure.message)
+        for _, future in group:
+            future.set_exception(Unavailable(failure.message))
+
+    def _attempt(self, group: list[_Item], last: bool) -> list[tuple[Any, Exception | None]]:
+        """One transaction for the group: a reply or an error for each. Raises when the transaction as a whole failed."""
+        if self.failure:
+            raise DiskFailure(self.failure)
+        db = self._database.write()
+        committed = False
+        outcomes: list[tuple[Any, Exception | None]] = []
+        try:
+            for operation, _ in group:
+                db.savepoint()
+                try:
+                    outcomes.append((self._answer(db, operation), None))
+                    db.release()
+                except Conflict as error:
+                    if not last:
+                        raise
+                    db.rollback_to()
+                    outcomes.append((None, error))
+                except Unavailable:  # the database, not this operation
+                    raise
+                except Exception as error:  # noqa: BLE001  # handed to whoever waits for it; the writer and the others go on
+                    db.rollback_to()
+                    outcomes.append((None, error))
+            db.commit()
+            committed = True
+        finally:
+            if not committed:
+                db.rollback()
+        return outcomes
+
+    def _round_of_chores(self) -> bool:
+        """Run each chore once in a transaction of its own. True when one of them wants to go on."""
+        more = False
+        for chore in self._chores:
+            if self.failure:
+                return False
+            try:
+                db = self._database.write()
+                try:
+                    more = chore(db) or more
+                    db.commit()
+                finally:
+                    db.rollback()
+            except DiskFailure as error:
+                self.failure = error.message
+                logger.critical("No more writes: %s", error.message)
+            except Unavailable as error:
+                logger.warning("A chore has to wait: %s", error.message)
+            except Exception:  # a chore is never worth the writer
+                logger.exception("The chore %s failed", getattr(chore, "__name__", chore))
+        return more

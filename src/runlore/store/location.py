@@ -1,0 +1,53 @@
+"""Where the local store is: the nearest `.runlore/` upwards, as git finds its repository."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from runlore.settings import settings
+
+NAME = ".runlore"
+
+logger = logging.getLogger("runlore.store")
+
+
+def locate(start: Path | None = None) -> Path:
+    """The directory of the local store, whether it exists or not.
+
+    `RUNLORE_DIR` wins; then the nearest `.runlore/` from `start` (the working directory) upwards; then one at the git root;
+    then one in `start`. A `.runlore/` that belongs to another user is passed over: whoever owns it decides what is in it.
+    """
+    if chosen := settings().directory:
+        return Path(chosen).expanduser().absolute()
+    start = (start or Path.cwd()).absolute()
+    places = (start, *start.parents)
+    for place in places:
+        if (place / NAME).is_dir() and _ours(place / NAME):
+            return place / NAME
+    for place in places:
+        if (place / ".git").exists():
+            return place / NAME
+    return start / NAME
+
+
+def create(directory: Path) -> Path:
+    """Make the directory, readable by its owner only, unless it exists; git is told to ignore what is in it."""
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        ignore = directory / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    return directory
+
+
+def _ours(directory: Path) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    owner, user = directory.stat().st_uid, os.getuid()
+    if user in (0, owner):
+        return True
+    logger.warning("%s belongs to another user and is passed over. Set RUNLORE_DIR=%s to use it.", directory, directory)
+    return False

@@ -1,0 +1,251 @@
+"""PostgreSQL through psycopg 3: one writing connection a process, a small pool of readers, a new connection after a restart."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+from runlore.exceptions import InvalidParameter, MissingDependency, RunloreError, Unavailable
+from runlore.store.sql.database import (
+    READ_SECONDS,
+    Conflict,
+    Dialect,
+    LostConnection,
+    Pool,
+    Row,
+    Transaction,
+    WriteTransaction,
+    clock,
+)
+
+_MIGRATION_LOCK = 0x72756E6C  # "runl": any number that others are not likely to take
+_READ = f"-c statement_timeout={READ_SECONDS}s -c default_transaction_read_only=on -c jit=off"
+_WRITE = f"-c statement_timeout={READ_SECONDS}s -c lock_timeout=10s -c jit=off"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+logger = logging.getLogger("runlore.store")
+
+
+def psycopg() -> Any:
+    """The driver module. Raises `MissingDependency` when it is not installed."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingDependency(f"PostgreSQL needs psycopg ({error}). hint: pip install 'runlore[postgres]'") from error
+    return psycopg
+
+
+class PostgresDatabase:
+    """The connections to one PostgreSQL database, named by a `postgresql://` URI."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._psycopg = psycopg()
+        self._translate = _Translator(self._psycopg)
+        self._hints: set[int] = set()
+        self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close())
+        self._writer: Any = self._connect(_WRITE)
+        self._check_settings()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot that can not write. A connection that died while it was idle is replaced without a word."""
+        connection, transaction = self._begin_read()
+        broken = True
+        try:
+            yield transaction
+            broken = False
+        except RunloreError:
+            broken = connection.broken
+            raise
+        finally:
+            with suppress(self._psycopg.Error):
+                connection.execute("ROLLBACK")
+            self._pool.give_back(connection, broken or connection.broken)
+
+    def _begin_read(self) -> tuple[Any, PostgresTransaction]:
+        for attempt in (1, 2):
+            connection = self._pool.take()
+            try:
+                return connection, PostgresTransaction(connection, self._translate, self._hints, _BEGIN_READ)
+            except BaseException as error:
+                self._pool.give_back(connection, broken=True)
+                if attempt == 2 or not isinstance(error, LostConnection):
+                    raise
+        raise AssertionError("not reached")
+
+    def write(self) -> WriteTransaction:
+        """Begin a transaction on the writing connection, on a new one when the last one broke."""
+        if self._writer.closed:
+            self._writer = self._connect(_WRITE)
+            self._check_settings()
+        try:
+            return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
+        except LostConnection:
+            self._writer.close()
+            self._writer = self._connect(_WRITE)
+            return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
+
+    def migrate_lock(self, db: Transaction) -> None:
+        """Wait until no other process migrates this database."""
+        db.all("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
+
+    def tables(self, db: Transaction) -> set[str]:
+        """Names of the tables of the current schema."""
+        return {name for (name,) in db.all("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")}
+
+    def script(self, sql: str) -> str:
+        """SQLite's spelling turned into PostgreSQL's. Text sorts by code point, as it does in SQLite."""
+        sql = re.sub(r"\bBLOB\b", "BYTEA", sql)
+        sql = re.sub(r"\bTEXT\b", 'TEXT COLLATE "C"', sql)
+        return re.sub(r"\s*WITHOUT ROWID\b", "", sql)
+
+    def backup(self, name: str) -> None:
+        """Nothing: backups of a PostgreSQL database belong to whoever runs it."""
+
+    def reopened(self) -> PostgresDatabase:
+        """Fresh connections to the same database."""
+        return PostgresDatabase(self._uri)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        self._writer.close()
+
+    def _connect(self, options: str) -> Any:
+        try:
+            given = self._psycopg.conninfo.conninfo_to_dict(self._uri)
+            options = f"{given.get('options') or ''} {options}".strip()
+            connection = self._psycopg.connect(
+                self._uri, autocommit=True, connect_timeout=5, options=options, prepare_threshold=3,
+                application_name=given.get("application_name") or "runlore",
+            )  # fmt: skip
+        except self._psycopg.Error as error:
+            raise Unavailable(f"PostgreSQL can not be reached: {error}") from error
+        numeric = self._psycopg.types.numeric
+        connection.adapters.register_dumper(int, numeric.Int8BinaryDumper)
+        connection.prepared_max = 500
+        return connection
+
+    def _check_settings(self) -> None:
+        """Commits of the writer wait for the disk; say so loudly where the server as a whole does not."""
+        names = ("synchronous_commit", "fsync", "full_page_writes")
+        settings = {name: self._writer.execute(f"SHOW {name}").fetchone()[0] for name in names}
+        if settings["synchronous_commit"] == "off":
+            self._writer.execute("SET synchronous_commit = on")
+        for name in names[1:]:
+            if settings[name] == "off":
+                logger.warning("PostgreSQL runs with %s=off: a power failure can lose or damage what was acknowledged.", name)
+
+
+class PostgresTransaction:
+    """A transaction on one PostgreSQL connection."""
+
+    __slots__ = ("_connection", "_cursor", "_translate", "dialect", "for_update", "hints", "now")
+
+    def __init__(self, connection: Any, translate: _Translator, hints: set[int], begin: str) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor(binary=True)
+        self._translate = translate
+        self.dialect: Dialect = "postgresql"
+        self.for_update = " FOR UPDATE"
+        self.hints, self.now = hints, clock()
+        self.execute(begin)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        try:
+            return self._cursor.execute(placeholders(sql), params).rowcount  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        try:
+            return self._cursor.execute(placeholders(sql), params).fetchone()  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        try:
+            return self._cursor.execute(placeholders(sql), params).fetchall()  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+
+    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each sequence of parameters, in one round trip."""
+        try:
+            if len(params) == 1:  # a pipeline for one statement costs more than the statement
+                self._cursor.execute(placeholders(sql), params[0])
+            else:
+                self._cursor.executemany(placeholders(sql), params)
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+
+    def savepoint(self) -> None:
+        """Mark the state to go back to."""
+        self.execute("SAVEPOINT operation")
+
+    def release(self) -> None:
+        """Forget the mark, keep the changes."""
+        self.execute("RELEASE operation")
+
+    def rollback_to(self) -> None:
+        """Undo everything since the mark."""
+        self.execute("ROLLBACK TO operation")
+        self.execute("RELEASE operation")
+
+    def commit(self) -> None:
+        """Put everything on stable storage. PostgreSQL answers the COMMIT of a failed transaction with a quiet ROLLBACK."""
+        try:
+            self.execute("COMMIT")
+        except LostConnection as error:  # whether it was committed is not known: it must not be tried again from here
+            raise Unavailable(f"The connection to PostgreSQL broke during the commit: {error}") from error
+        if self._cursor.statusmessage != "COMMIT":
+            raise Unavailable(f"PostgreSQL did not commit: {self._cursor.statusmessage}.")
+
+    def rollback(self) -> None:
+        """Undo everything."""
+        with suppress(*self._translate.errors):
+            self._cursor.execute("ROLLBACK")
+
+
+class _Translator:
+    """Turns psycopg's errors into ours. Errors that can only be mistakes in our own SQL pass unchanged."""
+
+    def __init__(self, module: Any) -> None:
+        self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeEncodeError, OverflowError)
+        self._module = module
+
+    def __call__(self, error: Exception, connection: Any) -> Exception:
+        known = self._module.errors
+        if isinstance(error, UnicodeEncodeError | OverflowError | self._module.DataError):
+            return InvalidParameter(f"A value can not be stored: {error}.")
+        if connection.broken or connection.closed:
+            return LostConnection(f"The connection to PostgreSQL broke: {error}. Try again later.")
+        if isinstance(
+            error, known.DeadlockDetected | known.SerializationFailure | known.UniqueViolation | known.ForeignKeyViolation
+        ):
+            return Conflict(f"Another process changed the same rows: {error}. Try again.")
+        if isinstance(error, known.LockNotAvailable):
+            return Unavailable("Another process has held the same rows for 10 s. Try again later.")
+        if isinstance(error, known.QueryCanceled):
+            return RunloreError(f"The query took longer than {READ_SECONDS} s. Ask for less at once.", "DEADLINE_EXCEEDED")
+        if isinstance(error, self._module.OperationalError):  # disk full, too many connections, shutting down …
+            return Unavailable(f"PostgreSQL can not do this now: {error}. Try again later.")
+        return error
+
+
+@lru_cache(maxsize=2_000)
+def placeholders(sql: str) -> str:
+    """`?` outside of text literals becomes `%s`, and `%` becomes `%%`."""
+    parts = sql.replace("%", "%%").split("'")
+    parts[::2] = [part.replace("?", "%s") for part in parts[::2]]
+    return "'".join(parts)

@@ -1,0 +1,296 @@
+"""SQLite: one file, one writer, readers on snapshots.
+
+Write-ahead log with `synchronous=FULL`: a commit returns when it is on the disk. The library comes from the `pysqlite3` wheel
+where that is installed, because SQLite 3.7.0 to 3.51.2 can corrupt a database when two connections write or checkpoint at
+the same moment; with such a version only one process may open a store (a lock file beside the database sees to it).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from runlore.exceptions import InvalidParameter, InvalidState, RunloreError, Unavailable
+from runlore.store.sql.database import READ_SECONDS, Dialect, DiskFailure, Pool, Row, Transaction, WriteTransaction, clock
+
+FIRST_SAFE_VERSION = (3, 51, 3)
+NETWORK_FILE_SYSTEMS = {
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "ocfs2", "gfs2",
+    "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "fuse.mount-s3",
+}  # fmt: skip
+_SHARED_PRAGMAS = ("foreign_keys = ON", "case_sensitive_like = ON", "mmap_size = 0", "temp_store = MEMORY")
+_WRITER_PRAGMAS = ("synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -16000")
+_READER_PRAGMAS = ("query_only = ON", "cache_size = -8000", "wal_autocheckpoint = 0")
+_STEPS_BETWEEN_LOOKS = 200_000  # of SQLite's machine: a few milliseconds
+
+logger = logging.getLogger("runlore.store")
+
+
+@cache
+def driver() -> Any:
+    """The SQLite module: `pysqlite3` where it can be imported, else the standard library's."""
+    try:
+        import pysqlite3
+    except ImportError:
+        return sqlite3
+    return pysqlite3
+
+
+class SqliteDatabase:
+    """The connections to one database file. `module` is the Python SQLite module, for tests of old versions."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path, module: Any = None) -> None:
+        self.path = path
+        self._module = module or driver()
+        self._translate = _Translator(self._module)
+        refuse_network_file_system(path.parent)
+        self._lock = self._lock_file()
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._hints: set[int] = set()
+        self._pool: Pool[_Reader] = Pool(
+            lambda: _Reader(self._connect(_READER_PRAGMAS)), lambda reader: reader.connection.close()
+        )
+        try:
+            self._writer: Any = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
+            mode = self._writer.execute("PRAGMA journal_mode").fetchone()[0]
+        except self._module.Error as error:
+            raise self._translate(error) from error
+        if mode != "wal":
+            raise InvalidState(f"{path} can not use a write-ahead log (journal mode is {mode!r}). Put it on a local disk.")
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot that can not write."""
+        reader = self._pool.take()
+        broken = True
+        try:
+            reader.begin()
+            yield SqliteTransaction(reader.connection, self._translate, self._hints, "BEGIN")
+            broken = False
+        except RunloreError:
+            broken = False
+            raise
+        finally:
+            with suppress(self._module.Error):
+                reader.connection.execute("ROLLBACK")
+            self._pool.give_back(reader, broken)
+
+    def write(self) -> WriteTransaction:
+        """Begin a transaction on the writing connection."""
+        return SqliteTransaction(self._writer, self._translate, self._hints, "BEGIN IMMEDIATE")
+
+    def migrate_lock(self, db: Transaction) -> None:
+        """Nothing to do: BEGIN IMMEDIATE is the lock."""
+
+    def tables(self, db: Transaction) -> set[str]:
+        """Names of the tables that exist."""
+        return {
+            name
+            for (name,) in db.all(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+            )
+        }
+
+    def script(self, sql: str) -> str:
+        """Scripts are written in SQLite's spelling."""
+        return sql
+
+    def backup(self, name: str) -> None:
+        """Copy the database to `<file>.<name>.bak` unless that exists."""
+        target = self.path.with_name(f"{self.path.name}.{name}.bak")
+        if target.exists():
+            return
+        part = target.with_name(target.name + ".part")
+        part.unlink(missing_ok=True)
+        self._writer.execute("VACUUM INTO ?", (str(part),))
+        part.chmod(0o600)
+        part.replace(target)
+
+    def reopened(self) -> SqliteDatabase:
+        """Fresh connections to the same file."""
+        return SqliteDatabase(self.path, self._module)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        self._writer.close()
+        if self._lock:
+            self._lock.close()
+
+    def _connect(self, pragmas: tuple[str, ...]) -> Any:
+        connection = self._module.connect(
+            str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        for pragma in (*_SHARED_PRAGMAS, *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _lock_file(self) -> IO[bytes] | None:
+        """Keep a second process out where SQLite is too old for two; keep an old SQLite out where others are at work."""
+        safe = self._module.sqlite_version_info >= FIRST_SAFE_VERSION
+        if not safe:
+            logger.warning(
+                "SQLite %s can corrupt a database that two processes write; only one may open %s. hint: pip install pysqlite3",
+                self._module.sqlite_version,
+                self.path,
+            )
+        try:
+            import fcntl
+        except ImportError:  # Windows, where the wheel brings a safe version
+            return None
+        lock = os.fdopen(os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if safe else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise InvalidState(
+                f"{self.path} is open in another process, and SQLite below {'.'.join(map(str, FIRST_SAFE_VERSION))} (here: "
+                f"{self._module.sqlite_version}) is not safe with two. hint: pip install pysqlite3, or start `runlore server` "
+                "and point all processes at it."
+            ) from None
+        return lock
+
+
+class _Reader:
+    """A reading connection that cuts off what runs too long."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._deadline = 0.0
+        connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_LOOKS)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def begin(self) -> None:
+        self._deadline = time.monotonic() + READ_SECONDS
+
+
+class SqliteTransaction:
+    """A transaction on one SQLite connection."""
+
+    __slots__ = ("_execute", "_many", "_translate", "dialect", "for_update", "hints", "now")
+
+    def __init__(self, connection: Any, translate: _Translator, hints: set[int], begin: str) -> None:
+        self._execute, self._many = connection.execute, connection.executemany
+        self._translate = translate
+        self.dialect: Dialect = "sqlite"
+        self.for_update = ""
+        self.hints, self.now = hints, clock()
+        self.execute(begin)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        try:
+            return self._execute(sql, params).rowcount  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error) from error
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        try:
+            cursor = self._execute(sql, params)
+            row = cursor.fetchone()
+            cursor.close()  # a statement that is not finished keeps its snapshot
+            return row  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error) from error
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        try:
+            return self._execute(sql, params).fetchall()  # type: ignore[no-any-return]
+        except self._translate.errors as error:
+            raise self._translate(error) from error
+
+    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each sequence of parameters."""
+        try:
+            self._many(sql, params)
+        except self._translate.errors as error:
+            raise self._translate(error) from error
+
+    def savepoint(self) -> None:
+        """Mark the state to go back to."""
+        self.execute("SAVEPOINT operation")
+
+    def release(self) -> None:
+        """Forget the mark, keep the changes."""
+        self.execute("RELEASE operation")
+
+    def rollback_to(self) -> None:
+        """Undo everything since the mark."""
+        self.execute("ROLLBACK TO operation")
+        self.execute("RELEASE operation")
+
+    def commit(self) -> None:
+        """Put everything on stable storage."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo everything. After some errors SQLite has done so by itself."""
+        with suppress(*self._translate.errors):
+            self._execute("ROLLBACK")
+
+
+class _Translator:
+    """Turns the driver's errors into ours. Errors that can only be mistakes in our own SQL pass unchanged."""
+
+    def __init__(self, module: Any) -> None:
+        self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeEncodeError, OverflowError)
+
+    def __call__(self, error: Exception) -> Exception:
+        if isinstance(error, UnicodeEncodeError | OverflowError):
+            return InvalidParameter(f"A value can not be stored: {error}.")
+        code = getattr(error, "sqlite_errorcode", 0) or 0
+        match code & 0xFF:  # extended codes carry the plain one in the low byte
+            case 5 | 6:  # BUSY, LOCKED
+                return Unavailable("The database is busy: another process has been writing for 5 s. Try again later.")
+            case 9:  # INTERRUPT
+                return RunloreError(f"The query took longer than {READ_SECONDS} s. Ask for less at once.", "DEADLINE_EXCEEDED")
+            case 13:
+                return Unavailable("The disk of the database is full. Nothing was written; try again when there is space.")
+            case 8:
+                return Unavailable(f"The database can not be written: {error}.")
+            case 10 | 11 | 26:  # IOERR, CORRUPT, NOTADB
+                return DiskFailure(f"The database file failed: {error}. Check the disk, then restart.")
+            case 14:
+                return Unavailable(f"The database file can not be opened: {error}.")
+        return error
+
+
+def refuse_network_file_system(directory: Path) -> None:
+    """Raise `InvalidState` when `directory` is on a file system whose locks SQLite's write-ahead log can not trust."""
+    kind = file_system(directory)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise InvalidState(
+            f"{directory} is on a network file system ({kind}), where a SQLite database gets corrupted. Put it on a local disk "
+            "(RUNLORE_DIR=/local/path), or use PostgreSQL or a `runlore server`."
+        )
+
+
+def file_system(directory: Path) -> str | None:
+    """The type of the file system that holds `directory` (Linux; None elsewhere)."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    place = os.fspath(directory.resolve())
+    best, kind = -1, None
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        mount = fields.split(" ")[4].replace("\\040", " ")
+        inside = place == mount or place.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= best:  # later mounts cover earlier ones
+            best, kind = len(mount), rest.split(" ", 1)[0]
+    return kind

@@ -1,0 +1,109 @@
+"""SqlStore: operations in, replies out, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from typing import Any, TypeVar
+
+from runlore.api.operation import Operation, validated
+from runlore.exceptions import EndpointNotFound
+from runlore.store.ingest import Ingest
+from runlore.store.sql.database import READERS, Database, Transaction
+from runlore.store.sql.handlers import CHORES, HANDLERS
+from runlore.store.sql.migrate import migrate
+from runlore.store.sql.postgresql import PostgresDatabase
+from runlore.store.sql.sqlite import SqliteDatabase
+
+for _noun in ("experiments", "runs", "metrics", "inputs", "logged_models", "registry", "search", "dashboard"):
+    try:
+        import_module(f"runlore.store.sql.{_noun}")
+    except ModuleNotFoundError as _error:
+        if _error.name != f"runlore.store.sql.{_noun}":
+            raise
+
+Reply = TypeVar("Reply")
+
+_left_to_parents: list[Any] = []
+
+
+class SqlStore:
+    """A store in a database. Opening one brings its schema up to date.
+
+    Reads run on a snapshot in the calling thread; writes go through one writer thread that commits them in groups. After a
+    `fork()` the child gets connections of its own, and leaves alone what the parent was about to write.
+    """
+
+    def __init__(self, database: Database, uri: str, artifact_root: str) -> None:
+        self.uri, self.artifact_root = uri, artifact_root
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        self._open(database)
+
+    def _open(self, database: Database) -> None:
+        self._process = os.getpid()
+        self._database = database
+        self._ingest = Ingest(database, answer, CHORES)
+        self._readers: ThreadPoolExecutor | None = None
+
+    def call(self, operation: Operation[Reply]) -> Reply:
+        """Check an operation against the limits of the contract and carry it out."""
+        operation = validated(operation)
+        if operation.writes():
+            return self.submit(operation).result()
+        if os.getpid() != self._process:
+            self._after_fork()
+        with self._database.read() as db:
+            return answer(db, operation)  # type: ignore[no-any-return]
+
+    def submit(self, operation: Operation[Reply]) -> Future[Reply]:
+        """Begin an operation that has been checked. The future is done when a write is on stable storage."""
+        if os.getpid() != self._process:
+            self._after_fork()
+        if operation.writes():
+            return self._ingest.submit(operation)
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
+        return self._readers.submit(self.call, operation)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the store takes no more writes until it is opened anew (a disk error); None while all is well."""
+        return self._ingest.failure
+
+    def close(self) -> None:
+        """Write what waits and close all connections."""
+        if os.getpid() != self._process:
+            return
+        self._ingest.close()
+        if self._readers:
+            self._readers.shutdown()
+        self._database.close()
+
+    def _after_fork(self) -> None:
+        _left_to_parents.append((self._database, self._ingest, self._readers))  # closing them here would harm the parent
+        self._open(self._database.reopened())
+
+
+def answer(db: Transaction, operation: Operation[Any]) -> Any:
+    """Let the operation's handler answer it."""
+    handler = HANDLERS.get(type(operation))
+    if handler is None:
+        raise EndpointNotFound(f"This store does not offer {type(operation).__name__}.")
+    return handler(db, operation)
+
+
+def open_sqlite(path: os.PathLike[str], uri: str, artifact_root: str) -> SqlStore:
+    """A store in a SQLite file, made when it does not exist."""
+    from pathlib import Path
+
+    return SqlStore(SqliteDatabase(Path(path)), uri, artifact_root)
+
+
+def open_postgresql(uri: str, artifact_root: str) -> SqlStore:
+    """A store in a PostgreSQL database that exists."""
+    return SqlStore(PostgresDatabase(uri), uri, artifact_root)
