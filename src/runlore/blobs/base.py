@@ -89,10 +89,10 @@ class BlobStore(Protocol):
         ...
 
     def upload(self, local: Path, path: ArtifactPath) -> None:
-        """Store a local file under `path`, or all files of a local directory under the directory `path`. Symlinks that
-        lead out of the directory are refused."""
+        """Store a local file, keeping its name, in the directory `path`, or all files of a local directory (without the
+        directory's own name) in the directory `path`. Symlinks that lead out of the uploaded directory are refused."""
         ...
 
     def download(self, path: ArtifactPath, local: Path) -> Path:
-        """Fetch a file, or everything under a directory, into the directory `local`; returns the local path of `path`."""
+        """Fetch a file, or everything under a directory, into the directory `local`; returns `local / path`."""
         ...

@@ -62,7 +62,7 @@ class HttpStore:
     Keeps connections alive and shares them between threads. Failed connections and the statuses 408, 429, 500, 502, 503 and
     504 are tried again, at growing and random intervals or when `Retry-After` says, until `patience` seconds have passed;
     a creation that may have happened although its answer was lost is not repeated. Redirects are never followed, so that
-    credentials go to no other host.
+    credentials go to no other host. `headers` go with every request and carry the credentials; `blobs/http.py` sends them too.
     """
 
     def __init__(self, uri: str, credentials: Settings | None = None, patience: float | None = None) -> None:
@@ -70,7 +70,7 @@ class HttpStore:
         host = parts.netloc.rpartition("@")[2]
         self.uri = urlunsplit((parts.scheme, host, parts.path, "", ""))
         self.artifact_root = self.uri + ARTIFACTS
-        self._headers = _headers(credentials or settings(), parts.username, parts.password)
+        self.headers = _headers(credentials or settings(), parts.username, parts.password)
         self._patience = patience
         self._answered = False
         self._lock = threading.Lock()
@@ -116,8 +116,8 @@ class HttpStore:
         raise AssertionError("patience ends before the attempts do")
 
     def _attempt(self, method: str, url: str, body: bytes) -> tuple[tuple[int, str, bytes], float]:
-        response = self._connections().request(
-            method, url, body=body or None, headers=self._headers, preload_content=False, redirect=False
+        response = self.connections().request(
+            method, url, body=body or None, headers=self.headers, preload_content=False, redirect=False
         )
         try:
             content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -133,8 +133,8 @@ class HttpStore:
         finally:
             response.release_conn()
 
-    def _connections(self) -> urllib3.PoolManager:
-        """The pool of this process: a forked child must not speak on its parent's sockets."""
+    def connections(self) -> urllib3.PoolManager:
+        """The pool of this process: a forked child must not speak on its parent's sockets. It makes no retries."""
         import urllib3
 
         with self._lock:

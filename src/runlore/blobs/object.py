@@ -1,0 +1,126 @@
+"""Files in object stores: S3 and what speaks like it, Google Cloud Storage, Azure; memory in tests.
+
+An object appears when it is whole: small ones by one PUT, larger ones by a multipart upload that is completed at the end
+and aborted on failure. Credentials and endpoints come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`,
+`GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME` …). A killed writer's parts are invisible; buckets remove them
+by a lifecycle rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from runlore.blobs.base import ArtifactPath
+from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
+from runlore.entities import FileInfo
+from runlore.exceptions import InvalidParameter
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_PART = 16 << 20
+"""Bytes of one part. S3 takes 10,000 parts, so one object can have 156 GiB."""
+_PARTS_AT_ONCE = 2
+"""Parts in flight: bounds memory to some 50 MiB a writer."""
+_DELETE_BATCH = 1_000
+
+
+class ObjectBlobs(BlobTree):
+    """A blob store in an object store. Directories are what the paths of objects imply; empty ones do not exist."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def at(cls, uri: str) -> ObjectBlobs:
+        """The store that an `s3:`, `gs:` or `az:` URI names, below the URI's path."""
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+
+        try:
+            return cls(from_url(uri))
+        except (BaseError, ValueError) as error:
+            raise InvalidParameter(f"Can not open {uri!r} as an object store: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"ObjectBlobs({self._store!r})"
+
+    def list(self, path: ArtifactPath) -> Files:
+        found = self._store.list_with_delimiter(ArtifactPath(path) or None)
+        files = [_file(entry["path"], entry["size"]) for entry in found["objects"]]
+        folders = [FileInfo(path=name, is_dir=True) for name in found["common_prefixes"]]
+        return sorted((info for info in files + folders if _expressible(info.path)), key=lambda info: info.path)
+
+    def stat(self, path: ArtifactPath) -> FileInfo:
+        path = ArtifactPath(path)
+        if path:
+            try:
+                return _file(path, self._store.head(path)["size"])
+            except FileNotFoundError:
+                pass
+        for _ in self._store.list(path or None, chunk_size=1):
+            return FileInfo(path=path, is_dir=True)
+        raise not_found(path)
+
+    def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        return opened(self._read(file_path(path), start, end))
+
+    def _read(self, path: ArtifactPath, start: int, end: int | None) -> Iterator[bytes]:
+        try:
+            if start or end is not None:
+                start, end = byte_range(self._store.head(path)["size"], start, end)
+                if start == end:
+                    yield b""
+                    return
+                found = self._store.get(path, options={"range": (start, end)})
+            else:
+                found = self._store.get(path)
+        except FileNotFoundError:
+            raise not_found(path) from None
+        yield b""
+        for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
+        path, source = file_path(path), iter(chunks)
+        head = bytearray()
+        for chunk in source:
+            head += chunk
+            if len(head) > _PART:
+                return self._write_parts(path, chain([bytes(head)], source))
+        self._store.put(path, bytes(head), use_multipart=False)
+        return len(head)
+
+    def _write_parts(self, path: ArtifactPath, chunks: Iterator[bytes]) -> int:
+        sizes = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal sizes
+            for chunk in chunks:
+                sizes += len(chunk)
+                yield chunk
+
+        self._store.put(path, counted(), use_multipart=True, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
+        return sizes
+
+    def delete(self, path: ArtifactPath) -> None:
+        path = ArtifactPath(path)
+        if not self.stat(path).is_dir:
+            self._store.delete(path)
+        found = (entry["path"] for page in self._store.list(path or None) for entry in page)
+        while batch := list(islice(found, _DELETE_BATCH)):
+            self._store.delete(batch)
+
+
+def _file(path: str, size: int) -> FileInfo:
+    return FileInfo(path=path, is_dir=False, file_size=size)
+
+
+def _expressible(path: str) -> bool:
+    try:
+        ArtifactPath(path)
+    except InvalidParameter:
+        return False
+    return True
