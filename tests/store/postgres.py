@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg
 
 _SETTINGS = (
-    "listen_addresses=''", "fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=200", "max_wal_size=2GB",
+    "listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=200", "max_wal_size=2GB",
     "shared_buffers=32MB", "log_min_messages=fatal",
 )  # fmt: skip
 
