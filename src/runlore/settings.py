@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True):
     token: str | None = None
     directory: str | None = None
     """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
+    config_directory: str | None = None
+    """`RUNLORE_CONFIG_DIR`, else `$XDG_CONFIG_HOME/runlore`: where this user's key is kept; `None`: `~/.config/runlore`."""
 
 
 def read_settings(environ: dict[str, str] | None = None) -> Settings:
@@ -33,6 +35,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
     def value(name: str, mlflow: str | None = None) -> str | None:
         return env.get(f"RUNLORE_{name}") or env.get(f"MLFLOW_{mlflow or name}") or None
 
+    xdg = env.get("XDG_CONFIG_HOME")
     return Settings(
         tracking_uri=value("TRACKING_URI"),
         registry_uri=value("REGISTRY_URI"),
@@ -43,6 +46,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         password=value("PASSWORD", "TRACKING_PASSWORD"),
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
+        config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
     )
 
 
