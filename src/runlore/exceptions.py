@@ -109,6 +109,10 @@ class Unavailable(RunloreError):
     status = 503
 
 
+class Damaged(RunloreError):
+    """Stored bytes are not what was written: a checksum does not match. Nothing is guessed; restore from a backup."""
+
+
 class Untrusted(RunloreError):
     """Loading this file could run code that nobody vouched for. The message says how to consent."""
 
