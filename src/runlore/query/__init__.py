@@ -1,1 +1,30 @@
-"""The filter language: text to a checked tree. Knows nothing of SQL."""
+"""The filter language: text in, tree out. Pure: no files, sockets or SQL.
+
+`parse_filter` and `parse_order` read MLflow's grammar for each searchable kind (`fields.RUNS`, `EXPERIMENTS`, …) and Runlore's
+own, wider one for the runs table (`fields.RUN_TABLE`: OR, NOT, parentheses, metric aggregates, numbers compared as numbers).
+`store/sql/search.py` turns the tree into SQL.
+"""
+
+from runlore.query.ast import And, Comparison, Expression, Field, Not, Or, Order
+from runlore.query.fields import EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, REGISTERED_MODELS, RUN_TABLE, RUNS, Subject
+from runlore.query.parser import parse_column, parse_filter, parse_order
+
+__all__ = [
+    "EXPERIMENTS",
+    "LOGGED_MODELS",
+    "MODEL_VERSIONS",
+    "REGISTERED_MODELS",
+    "RUNS",
+    "RUN_TABLE",
+    "And",
+    "Comparison",
+    "Expression",
+    "Field",
+    "Not",
+    "Or",
+    "Order",
+    "Subject",
+    "parse_column",
+    "parse_filter",
+    "parse_order",
+]
