@@ -21,6 +21,7 @@ from runlore.blobs.base import ArtifactPath
 from runlore.blobs.http import HttpBlobs
 from runlore.blobs.local import LocalBlobs
 from runlore.blobs.object import ObjectBlobs
+from runlore.blobs.reference import ModelReference, RunReference, VersionReference, parse_reference
 from runlore.blobs.tree import BlobTree
 from runlore.exceptions import EndpointNotFound, InvalidParameter, NotFound
 from runlore.store.base import Store
@@ -28,11 +29,7 @@ from runlore.store.http import HttpStore
 
 OBJECT_SCHEMES = ("s3", "gs", "az")
 PROXIED = "mlflow-artifacts"
-_RUN = re.compile(r"[0-9a-fA-F]{32}")
-_MODEL = re.compile(r"m-[0-9a-f]{32}")
-_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_STAGES = ("none", "staging", "production", "archived")
 
 
 def open_blobs(artifact_uri: str, store: Store, *, foreign: bool = False) -> BlobTree:
@@ -100,11 +97,14 @@ def resolve(uri: str, store: Store) -> str:
 
     Raises `NotFound` for a run, model, version or alias that does not exist, `InvalidParameter` for what is no URI.
     """
-    scheme, _, rest = uri.partition(":")
-    if scheme == "runs":
-        return _resolve_run(uri, _path(uri, rest), store)
-    if scheme == "models":
-        return _resolve_model(uri, _path(uri, rest), store)
+    match parse_reference(uri):
+        case RunReference(run_id=run_id, path=path):
+            return _resolve_run(run_id, path, store)
+        case ModelReference(model_id=model_id, path=path):
+            return _checked(uri, store.call(GetLoggedModel(model_id=model_id)).model.info.artifact_uri, path)
+        case VersionReference(name=name, path=path) as reference:
+            operation = GetModelVersionDownloadUri(name=name, version=_version(reference, store))
+            return _checked(uri, store.call(operation).artifact_uri, path)
     split_uri(uri)
     return uri
 
@@ -115,25 +115,13 @@ def join_uri(artifact_uri: str, path: str) -> str:
     return f"{artifact_uri.rstrip('/')}/{checked}" if checked else artifact_uri
 
 
-def _path(uri: str, rest: str) -> str:
-    """What follows `runs:/`; `runs:///` is read as the same, a host is refused."""
-    path = rest.lstrip("/")
-    if len(rest) - len(path) not in (1, 3) or not path:
-        raise InvalidParameter(f"Invalid URI {uri[:200]!r}. Expected runs:/<run_id>/<path>, models:/<name>/<version> or alike.")
-    return path.removesuffix("/")
-
-
-def _resolve_run(uri: str, text: str, store: Store) -> str:
-    run_id, _, rest = text.partition("/")
-    if not _RUN.fullmatch(run_id):
-        raise InvalidParameter(f"Invalid URI {uri[:200]!r}: {run_id[:100]!r} is not a run id (32 hexadecimal digits).")
-    path = ArtifactPath(rest)
+def _resolve_run(run_id: str, path: ArtifactPath, store: Store) -> str:
     info = store.call(GetRun(run_id=run_id)).run.info
     own = join_uri(info.artifact_uri, path)
     if not path:
         return own
     name, _, inner = path.partition("/")
-    model = _model_of_run(info.experiment_id, info.run_id, name, store)
+    model = _model_of_run(info.experiment_id, run_id, name, store)
     if model is None or _exists(info.artifact_uri, path, store):
         return own
     return join_uri(model, inner)
@@ -141,7 +129,7 @@ def _resolve_run(uri: str, text: str, store: Store) -> str:
 
 def _model_of_run(experiment_id: str, run_id: str, name: str, store: Store) -> str | None:
     """Where the newest model lies that a run logged under a name."""
-    if any(letter in name for letter in "'\"%:"):
+    if any(letter in name for letter in "'\"%:."):
         return None  # no logged model can have such a name
     query = f"name = '{name}' AND source_run_id = '{run_id}'"
     try:
@@ -159,37 +147,21 @@ def _exists(artifact_uri: str, path: ArtifactPath, store: Store) -> bool:
     return True
 
 
-def _resolve_model(uri: str, text: str, store: Store) -> str:
-    first, _, rest = text.partition("/")
-    if _MODEL.fullmatch(first):
-        return _checked(uri, store.call(GetLoggedModel(model_id=first)).model.info.artifact_uri, rest)
-    word, _, inner = rest.partition("/")
-    if _VERSION.fullmatch(word):
-        name, version = first, word
-    elif word.lower() == "latest" or word.lower() in _STAGES:
-        name, version = first, _latest(first, word, store)
-    elif "@" in first:
-        name, _, alias = first.rpartition("@")
-        inner = rest
-        version = store.call(GetModelVersionByAlias(name=name, alias=alias)).model_version.version
-    else:
-        raise InvalidParameter(
-            f"Invalid model URI {uri[:200]!r}. Expected models:/<name>/<version>, models:/<name>/latest, "
-            "models:/<name>/<stage>, models:/<name>@<alias> or models:/<model_id>."
-        )
-    return _checked(uri, store.call(GetModelVersionDownloadUri(name=name, version=version)).artifact_uri, inner)
-
-
-def _latest(name: str, word: str, store: Store) -> str:
-    stages = [] if word.lower() == "latest" else [word]
+def _version(reference: VersionReference, store: Store) -> str:
+    name = reference.name
+    if reference.version:
+        return reference.version
+    if reference.alias:
+        return store.call(GetModelVersionByAlias(name=name, alias=reference.alias)).model_version.version
+    stages = [reference.stage] if reference.stage else []
     versions = store.call(GetLatestVersions(name=name, stages=stages)).model_versions
     if not versions:
-        where = f" and stage '{word}'" if stages else ""
+        where = f" and stage '{reference.stage}'" if stages else ""
         raise NotFound(f"No versions of model with name '{name}'{where} found")
     return max((entry.version for entry in versions), key=int)
 
 
-def _checked(uri: str, location: str, path: str) -> str:
+def _checked(uri: str, location: str, path: ArtifactPath) -> str:
     """A location from the store, if it is an artifact URI: one step, never a chain."""
     try:
         split_uri(location)
