@@ -64,7 +64,7 @@ class QuerySeries(Operation[SeriesFrame]):
     returned, and more than `width / 2` where the data spans as many.
     """
 
-    route = Route("POST", "series", needs=View("run_ids"), base="v1")
+    route = Route("POST", "series", needs=View("run_ids"), base="v1", packed=True)
     run_ids: Annotated[list[RunId], Meta(min_length=1, max_length=1_000)]
     metrics: Annotated[list[Key], Meta(min_length=1, max_length=50)]
     x: Literal["step", "time", "relative"] = "step"
