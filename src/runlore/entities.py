@@ -154,7 +154,7 @@ class RunInfo(Entity):
     run_name: str = ""
     experiment_id: str = ""
     user_id: str = ""
-    status: str = RunStatus.RUNNING
+    status: str = ""
     start_time: int | None = None
     end_time: int | None = None
     artifact_uri: str = ""
@@ -294,7 +294,7 @@ class LoggedModelInfo(Entity):
     creation_timestamp_ms: int = 0
     last_updated_timestamp_ms: int = 0
     artifact_uri: str = ""
-    status: str = "LOGGED_MODEL_PENDING"
+    status: str = ""
     creator_id: str | None = None
     model_type: str | None = None
     source_run_id: str | None = None
