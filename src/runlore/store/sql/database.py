@@ -68,8 +68,12 @@ class Transaction(Protocol):
         """All rows."""
         ...
 
-    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each sequence of parameters."""
+    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each sequence of parameters; returns the number of rows changed by all of them."""
+        ...
+
+    def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
+        """A condition "column is one of these" and its one parameter: the text is the same for any number of values."""
         ...
 
 

@@ -179,15 +179,19 @@ class PostgresTransaction:
         except self._translate.errors as error:
             raise self._translate(error, self._connection) from error
 
-    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each sequence of parameters, in one round trip."""
+        if len(params) == 1:  # a pipeline for one statement costs more than the statement
+            return self.execute(sql, params[0])
         try:
-            if len(params) == 1:  # a pipeline for one statement costs more than the statement
-                self._cursor.execute(placeholders(sql), params[0])
-            else:
-                self._cursor.executemany(placeholders(sql), params)
+            self._cursor.executemany(placeholders(sql), params)
+            return self._cursor.rowcount  # type: ignore[no-any-return]
         except self._translate.errors as error:
             raise self._translate(error, self._connection) from error
+
+    def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
+        """A condition "column is one of these" and its one parameter."""
+        return f"{column} = ANY(?)", list(values)
 
     def savepoint(self) -> None:
         """Mark the state to go back to."""

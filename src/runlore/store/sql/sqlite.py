@@ -7,6 +7,7 @@ the same moment; with such a version only one process may open a store (a lock f
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -213,12 +214,18 @@ class SqliteTransaction:
         except self._translate.errors as error:
             raise self._translate(error) from error
 
-    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each sequence of parameters."""
+    def many(self, sql: str, params: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each sequence of parameters; returns the number of rows changed by all of them."""
         try:
-            self._many(sql, params)
+            return self._many(sql, params).rowcount  # type: ignore[no-any-return]
         except self._translate.errors as error:
             raise self._translate(error) from error
+
+    def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
+        """A condition "column is one of these" and its one parameter."""
+        if len(values) == 1:
+            return f"{column} = ?", values[0]
+        return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values)
 
     def savepoint(self) -> None:
         """Mark the state to go back to."""

@@ -1,0 +1,208 @@
+"""Handlers of runs, their params and tags. Metrics are in `metrics.py`, searching in `search.py`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+from runlore.api.runs import (
+    CreateRun,
+    DeleteRun,
+    DeleteTag,
+    GetRun,
+    LogBatch,
+    LogParam,
+    ParamEntry,
+    RestoreRun,
+    RunReply,
+    SetTag,
+    UpdateRun,
+    UpdateRunReply,
+)
+from runlore.entities import Empty, RunStatus
+from runlore.exceptions import InvalidParameter, NotFound
+from runlore.store.sql.database import Transaction
+from runlore.store.sql.experiment_rows import active_experiment
+from runlore.store.sql.handlers import handles
+from runlore.store.sql.run_names import random_name
+from runlore.store.sql.run_rows import active_run, existing_run, read_info, read_runs, run_key
+
+NAME_TAG = "mlflow.runName"
+USER_TAG = "mlflow.user"
+
+
+@handles(CreateRun)
+def create_run(db: Transaction, op: CreateRun) -> RunReply:
+    """With `client_run_id`, a run that is already there is the answer."""
+    experiment, _, location = active_experiment(db, op.experiment_id)
+    if op.client_run_id and (same := _created_before(db, op.client_run_id.lower(), experiment)):
+        return same
+    tags = {tag.key: tag.value for tag in op.tags}
+    name = _name(op.run_name, tags.get(NAME_TAG, ""))
+    tags[NAME_TAG] = name
+    key = _insert_run(db, op, (experiment, location), name, op.user_id or tags.get(USER_TAG, ""))
+    _put_tags(db, key, tags.items())
+    return RunReply(run=read_runs(db, [key])[0])
+
+
+def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], name: str, user_id: str) -> int:
+    while True:
+        run_id = (op.client_run_id or uuid4().hex).lower()
+        key = run_key(run_id)
+        start = db.now if op.start_time is None else op.start_time
+        artifact_uri = f"{experiment[1]}/{run_id}/artifacts"
+        made = db.execute(
+            "INSERT INTO run (run_key, run_id, experiment_id, name, user_id, status, start_time, artifact_uri, last_activity) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (key, run_id, experiment[0], name, user_id, RunStatus.RUNNING, start, artifact_uri, db.now),
+        )
+        if made:
+            return key
+        if op.client_run_id:
+            raise InvalidParameter(
+                f"The run id {run_id} can not be used: another run has the same first 63 bits. Make another."
+            )
+
+
+def _created_before(db: Transaction, run_id: str, experiment: int) -> RunReply | None:
+    row = db.one("SELECT run_key, experiment_id FROM run WHERE run_key = ? AND run_id = ?", (run_key(run_id), run_id))
+    if row is None:
+        return None
+    if row[1] != experiment:
+        raise InvalidParameter(f"The run {run_id} exists already, in experiment {row[1]}, not in {experiment}.")
+    return RunReply(run=read_runs(db, [row[0]])[0])
+
+
+def _name(argument: str, tag: str) -> str:
+    if argument and tag and argument != tag:
+        raise InvalidParameter(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+            f"(run_name='{argument}', mlflow.runName='{tag}'). Give one of them."
+        )
+    return argument or tag or random_name()
+
+
+@handles(GetRun)
+def get_run(db: Transaction, op: GetRun) -> RunReply:
+    """Seven statements, whatever the run holds."""
+    return RunReply(run=read_runs(db, [existing_run(db, op.run_id)])[0])
+
+
+@handles(UpdateRun)
+def update_run(db: Transaction, op: UpdateRun) -> UpdateRunReply:
+    """A run that goes on has no end: RUNNING and SCHEDULED forget the end time."""
+    key = active_run(db, op.run_id)
+    if op.status is not None:
+        db.execute("UPDATE run SET status = ? WHERE run_key = ?", (op.status, key))
+    if op.end_time is not None or (op.status is not None and not RunStatus.is_terminated(op.status)):
+        db.execute("UPDATE run SET end_time = ? WHERE run_key = ?", (op.end_time, key))
+    if op.run_name:
+        _put_tags(db, key, [(NAME_TAG, op.run_name)])
+    return UpdateRunReply(run_info=read_info(db, key))
+
+
+@handles(DeleteRun)
+def delete_run(db: Transaction, op: DeleteRun) -> Empty:
+    """Deleting a deleted run keeps its first deletion time."""
+    db.execute(
+        "UPDATE run SET deleted_time = ? WHERE run_key = ? AND deleted_time IS NULL", (db.now, existing_run(db, op.run_id))
+    )
+    return Empty()
+
+
+@handles(RestoreRun)
+def restore_run(db: Transaction, op: RestoreRun) -> Empty:
+    """Restoring an active run changes nothing."""
+    db.execute("UPDATE run SET deleted_time = NULL WHERE run_key = ?", (existing_run(db, op.run_id),))
+    return Empty()
+
+
+@handles(LogParam)
+def log_param(db: Transaction, op: LogParam) -> Empty:
+    """See `_put_params`."""
+    _put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value)])
+    return Empty()
+
+
+@handles(SetTag)
+def set_tag(db: Transaction, op: SetTag) -> Empty:
+    """See `_put_tags`."""
+    _put_tags(db, active_run(db, op.run_id), [(op.key, op.value)])
+    return Empty()
+
+
+@handles(DeleteTag)
+def delete_tag(db: Transaction, op: DeleteTag) -> Empty:
+    """Without its tag `mlflow.runName` a run keeps its name."""
+    key = active_run(db, op.run_id)
+    if not db.execute("DELETE FROM run_tag WHERE run_key = ? AND key = ?", (key, op.key)):
+        raise NotFound(f"No tag with name: {op.key} in run with id {op.run_id}")
+    return Empty()
+
+
+@handles(LogBatch)
+def log_batch(db: Transaction, op: LogBatch) -> Empty:
+    """All or nothing: an error anywhere undoes the whole operation."""
+    key = active_run(db, op.run_id)
+    if op.params:
+        _refuse_duplicates(op.params)
+        _put_params(db, key, op.run_id, op.params)
+    if op.metrics:
+        from runlore.store.sql.metrics import append_points
+
+        append_points(db, key, op.metrics)
+    if op.tags:
+        _put_tags(db, key, ((tag.key, tag.value) for tag in op.tags))
+    return Empty()
+
+
+def _refuse_duplicates(params: Sequence[ParamEntry]) -> None:
+    if len({param.key for param in params}) < len(params):
+        seen: set[str] = set()
+        twice = [param.key for param in params if param.key in seen or seen.add(param.key)]  # type: ignore[func-returns-value]
+        raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
+
+
+def _put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEntry]) -> None:
+    """Write params. One that is there with the same value is fine, with another value refused: a param is what a run was
+    started with."""
+    rows = [(key, param.key, param.value, number(param.value)) for param in params]
+    sql = "INSERT INTO param (run_key, key, value, number) VALUES (?, ?, ?, ?) ON CONFLICT (run_key, key) DO NOTHING"
+    if db.many(sql, rows) == len(rows):
+        return
+    condition, parameter = db.among("key", [param.key for param in params])
+    found = db.all(f"SELECT key, value FROM param WHERE run_key = ? AND {condition}", (key, parameter))
+    logged: dict[str, str] = dict(found)
+    for param in params:
+        if logged[param.key] != param.value:
+            raise InvalidParameter(
+                f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
+                f"value='{logged[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
+            )
+
+
+def number(text: str) -> float | None:
+    """A param's value as a finite number, or None: searches compare and sort by it."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in text else None
+
+
+def _put_tags(db: Transaction, key: int, tags: Iterable[tuple[str, str]]) -> None:
+    """Set tags, the last value of a key winning. A run's name and its tag `mlflow.runName` are the same thing; an empty
+    name is ignored."""
+    rows = dict(tags)
+    if NAME_TAG in rows:
+        if rows[NAME_TAG]:
+            db.execute("UPDATE run SET name = ? WHERE run_key = ?", (rows[NAME_TAG], key))
+        else:
+            del rows[NAME_TAG]
+    if rows:
+        db.many(
+            "INSERT INTO run_tag (run_key, key, value) VALUES (?, ?, ?) "
+            "ON CONFLICT (run_key, key) DO UPDATE SET value = excluded.value",
+            [(key, name, value) for name, value in rows.items()],
+        )
