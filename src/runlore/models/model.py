@@ -1,0 +1,173 @@
+"""The `MLmodel` file: what a saved model is made of, in MLflow's keys, so that either side loads what the other saved."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runlore.exceptions import InvalidParameter, NotFound
+from runlore.models.signature import ModelSignature
+
+MLMODEL_FILE_NAME = "MLmodel"
+MAX_BYTES = 8 * 2**20
+MAX_ALIASES = 16
+_OPTIONAL = ("artifact_path", "run_id", "mlflow_version", "signature", "saved_input_example_info", "metadata",
+             "model_size_bytes", "model_id")  # fmt: skip
+_KNOWN = (*_OPTIONAL, "utc_time_created", "flavors", "model_uuid")
+_FROM_HINTS = ("is_signature_from_type_hint", "type_hint_from_example")
+
+
+class ModelInfo:
+    """What `log_model` and `get_model_info` answer: where the model is and what it is made of."""
+
+    def __init__(self, model: Model, registered_model_version: int | None = None) -> None:
+        self.artifact_path = model.artifact_path
+        self.flavors = model.flavors
+        self.model_id = model.model_id
+        self.model_uri = model.model_uri
+        self.model_uuid = model.model_uuid
+        self.run_id = model.run_id
+        self.saved_input_example_info = model.saved_input_example_info
+        self.signature = model.signature
+        self.utc_time_created = model.utc_time_created
+        self.mlflow_version = model.mlflow_version
+        self.metadata = model.metadata
+        self.name = model.name
+        self.registered_model_version = registered_model_version
+
+    def __repr__(self) -> str:
+        return f"ModelInfo(model_uri={self.model_uri!r}, run_id={self.run_id!r}, flavors={list(self.flavors)})"
+
+
+class Model:
+    """The content of one `MLmodel` file. Keys that Runlore does not know are kept as they were read."""
+
+    def __init__(
+        self,
+        artifact_path: str | None = None,
+        run_id: str | None = None,
+        utc_time_created: object = None,
+        flavors: dict[str, dict[str, Any]] | None = None,
+        signature: ModelSignature | None = None,
+        saved_input_example_info: dict[str, Any] | None = None,
+        model_uuid: str | None = None,
+        mlflow_version: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        model_size_bytes: int | None = None,
+        model_id: str | None = None,
+        **others: Any,
+    ) -> None:
+        self.artifact_path = artifact_path
+        self.run_id = run_id
+        self.utc_time_created = str(utc_time_created or datetime.now(UTC).replace(tzinfo=None))
+        self.flavors: dict[str, dict[str, Any]] = flavors if flavors is not None else {}
+        self.signature = signature
+        self.saved_input_example_info = saved_input_example_info
+        self.model_uuid = model_uuid or uuid.uuid4().hex
+        self.mlflow_version = mlflow_version
+        self.metadata = metadata
+        self.model_size_bytes = model_size_bytes
+        self.model_id = model_id
+        self.name: str | None = None
+        self.others = others
+
+    @property
+    def model_uri(self) -> str:
+        """`models:/<model id>`, or the path under the run for models without an id of their own."""
+        return f"models:/{self.model_id}" if self.model_id else f"runs:/{self.run_id}/{self.artifact_path}"
+
+    def add_flavor(self, name: str, **params: Any) -> Model:
+        """Add or replace one flavor's configuration; returns self."""
+        self.flavors[name] = params
+        return self
+
+    def flavor(self, name: str) -> dict[str, Any]:
+        """One flavor's configuration. Raises `NotFound` naming the flavors that there are."""
+        if name not in self.flavors:
+            raise NotFound(f'Model does not have the "{name}" flavor. It has: {", ".join(map(str, self.flavors)) or "none"}.')
+        return self.flavors[name]
+
+    def get_input_schema(self) -> Any:
+        """The schema of inputs, if the model has a signature."""
+        return self.signature.inputs if self.signature else None
+
+    def get_output_schema(self) -> Any:
+        """The schema of predictions, if the model has a signature."""
+        return self.signature.outputs if self.signature else None
+
+    def get_params_schema(self) -> Any:
+        """The schema of prediction parameters, if the model has a signature."""
+        return self.signature.params if self.signature else None
+
+    def get_model_info(self) -> ModelInfo:
+        """The same facts as a `ModelInfo`."""
+        return ModelInfo(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the file as Python values."""
+        fields = {key: getattr(self, key) for key in _KNOWN}
+        form = {key: value for key, value in fields.items() if value is not None or key not in _OPTIONAL}
+        if self.signature is not None:
+            form["signature"] = self.signature.to_dict()
+            form |= dict.fromkeys(_FROM_HINTS, False)
+        return {**form, **self.others}
+
+    def to_yaml(self) -> str:
+        """The text of the file."""
+        import yaml
+
+        return str(yaml.safe_dump(self.to_dict(), default_flow_style=False, allow_unicode=True))
+
+    def to_json(self) -> str:
+        """The content of the file as JSON."""
+        return json.dumps(self.to_dict())
+
+    def save(self, path: str | Path) -> None:
+        """Write the file at `path`."""
+        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Read an `MLmodel` file, or the one in a directory."""
+        file = Path(str(path).removeprefix("file://"))
+        file = file / MLMODEL_FILE_NAME if file.is_dir() else file
+        if not file.is_file():
+            raise NotFound(f'Could not find an "{MLMODEL_FILE_NAME}" configuration file at "{path}"')
+        with file.open("rb") as stream:
+            return cls.from_dict(read_yaml(stream.read(MAX_BYTES + 1), str(file)))
+
+    @classmethod
+    def from_dict(cls, model_dict: Any) -> Model:
+        """The model that the content of a file means. Raises `InvalidParameter` when it means none."""
+        if not isinstance(model_dict, dict) or not all(isinstance(key, str) for key in model_dict):
+            raise InvalidParameter("An MLmodel file must be a mapping with text keys.")
+        form = dict(model_dict)
+        flavors = form.get("flavors")
+        if not isinstance(flavors, dict) or not all(isinstance(item, dict) for item in flavors.values()):
+            raise InvalidParameter(f"The flavors of an MLmodel file must be a mapping of mappings, got {str(flavors)[:200]}.")
+        if isinstance(form.get("signature"), dict):
+            form["signature"] = ModelSignature.from_dict(form["signature"])
+            for key in _FROM_HINTS:
+                form.pop(key, None)
+        form.pop("name", None)
+        return cls(**form)
+
+
+def read_yaml(raw: bytes, where: str) -> Any:
+    """YAML by the safe loader: no Python objects, at most 8 MiB and 16 aliases. `where` names the source in errors."""
+    import yaml
+
+    if len(raw) > MAX_BYTES:
+        raise InvalidParameter(f"{where} is larger than {MAX_BYTES} bytes.")
+    try:
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, Loader=yaml.SafeLoader))
+        if aliases > MAX_ALIASES:
+            raise InvalidParameter(f"{where} has {aliases} YAML aliases, more than {MAX_ALIASES}.")
+        return yaml.safe_load(raw)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InvalidParameter):
+            raise
+        raise InvalidParameter(f"{where} is not valid YAML: {str(error)[:500]}.") from None
