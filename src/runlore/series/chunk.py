@@ -237,16 +237,16 @@ def pack_column(column: NDArray[Any]) -> bytes:
         bits = numbers.view("<u8")
         differences = bits[1:] - bits[:-1]
         if not len(differences) or (differences == differences[0]).all():
-            payload = _PROGRESSION.pack(int(numbers[0]) if len(numbers) else 0, int(differences[0]) if len(differences) else 0)
-            return _COLUMN.pack(_ARITHMETIC, len(payload)) + payload
+            start, step = (int(numbers[0]) if len(numbers) else 0), (int(differences[0]) if len(differences) else 0)
+            return _COLUMN.pack(_ARITHMETIC, _PROGRESSION.size) + _PROGRESSION.pack(start, step)
     else:
         numbers = np.ascontiguousarray(column, "<f8")
-    raw = numbers.tobytes()
-    payload = standalone.simple_compress(numbers, ChunkConfig(compression_level=4))
+    raw: bytes = numbers.tobytes()
+    payload: bytes = standalone.simple_compress(numbers, ChunkConfig(compression_level=4))
     # A compressor that is wrong once in 10⁹ numbers would lose data for good; asking it costs 10 µs a chunk.
     if len(payload) < len(raw) and standalone.simple_decompress(payload).tobytes() == raw:
         return _COLUMN.pack(_PCODEC, len(payload)) + payload
-    return _COLUMN.pack(_RAW, len(raw)) + raw
+    return bytes(_COLUMN.pack(_RAW, len(raw)) + raw)
 
 
 def unpack_column(data: bytes, at: int, count: int, dtype: str) -> tuple[NDArray[Any], int]:
