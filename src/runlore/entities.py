@@ -7,10 +7,10 @@ Fields that are `None` or equal to their default are left out of JSON, as MLflow
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Annotated, Any, dataclass_transform
 
 import msgspec
-from msgspec import field
+from msgspec import Meta, field
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -187,38 +187,38 @@ class RunData(Entity):
 class Dataset(Entity):
     """What data went in: name, digest of its content, where it came from. `schema` and `profile` are JSON texts."""
 
-    name: str
-    digest: str
-    source_type: str
-    source: str
-    schema: str | None = None
-    profile: str | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=500)]
+    digest: Annotated[str, Meta(min_length=1, max_length=36)]
+    source_type: Annotated[str, Meta(max_length=250)]
+    source: Annotated[str, Meta(max_length=65_535)]
+    schema: Annotated[str, Meta(max_length=1_048_575)] | None = None
+    profile: Annotated[str, Meta(max_length=16_777_215)] | None = None
 
 
 class InputTag(Entity):
     """A key and a text value on the use of a dataset by a run (`mlflow.data.context` = "training" …)."""
 
-    key: str
-    value: str
+    key: Annotated[str, Meta(min_length=1, max_length=255)]
+    value: Annotated[str, Meta(max_length=500)]
 
 
 class DatasetInput(Entity):
     """A dataset as used by one run."""
 
     dataset: Dataset
-    tags: list[InputTag] = field(default_factory=list)
+    tags: Annotated[list[InputTag], Meta(max_length=100)] = field(default_factory=list)
 
 
 class LoggedModelInput(Entity):
     """A logged model that a run read."""
 
-    model_id: str
+    model_id: Annotated[str, Meta(pattern=r"^m-[0-9a-f]{32}\Z")]
 
 
 class LoggedModelOutput(Entity):
     """A logged model that a run produced, and the step at which it did."""
 
-    model_id: str
+    model_id: Annotated[str, Meta(pattern=r"^m-[0-9a-f]{32}\Z")]
     step: int = 0
 
 
