@@ -83,16 +83,14 @@ def update_experiment(db: Transaction, op: UpdateExperiment) -> Empty:
 
 @handles(DeleteExperiment)
 def delete_experiment(db: Transaction, op: DeleteExperiment) -> Empty:
-    """Its active runs get the same deletion time, by which restoring knows them."""
-    changed = db.execute(
-        "UPDATE experiment SET deleted_time = ?, last_update_time = ? WHERE experiment_id = ? AND deleted_time IS NULL",
-        (db.now, db.now, int(op.experiment_id)),
-    )
-    if not changed:
-        raise NotFound(f"No Experiment with id={int(op.experiment_id)} exists that is active.")
-    db.execute(
-        "UPDATE run SET deleted_time = ? WHERE experiment_id = ? AND deleted_time IS NULL", (db.now, int(op.experiment_id))
-    )
+    """Its active runs get the same deletion time, by which restoring knows them; no run deleted before has that time."""
+    key, _, _, deleted_time = existing_experiment(db, op.experiment_id)
+    if deleted_time is not None:
+        raise NotFound(f"No Experiment with id={key} exists that is active.")
+    last = db.one("SELECT MAX(deleted_time) FROM run WHERE experiment_id = ?", (key,))
+    time = max(db.now, last[0] + 1) if last and last[0] is not None else db.now
+    db.execute("UPDATE experiment SET deleted_time = ?, last_update_time = ? WHERE experiment_id = ?", (time, db.now, key))
+    db.execute("UPDATE run SET deleted_time = ? WHERE experiment_id = ? AND deleted_time IS NULL", (time, key))
     return Empty()
 
 

@@ -25,6 +25,7 @@ from runlore.exceptions import InvalidParameter, NotFound
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.experiment_rows import active_experiment
 from runlore.store.sql.handlers import handles
+from runlore.store.sql.metrics import append_points
 from runlore.store.sql.run_names import random_name
 from runlore.store.sql.run_rows import active_run, existing_run, read_info, read_runs, run_key
 
@@ -149,8 +150,6 @@ def log_batch(db: Transaction, op: LogBatch) -> Empty:
         _refuse_duplicates(op.params)
         _put_params(db, key, op.run_id, op.params)
     if op.metrics:
-        from runlore.store.sql.metrics import append_points
-
         append_points(db, key, op.metrics)
     if op.tags:
         _put_tags(db, key, ((tag.key, tag.value) for tag in op.tags))
