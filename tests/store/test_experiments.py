@@ -180,9 +180,9 @@ def test_locations_in_object_stores_and_behind_the_proxy_are_kept(store: Store, 
     "location",
     [
         "/etc", "etc", "file:///etc", "file:/etc", "http://169.254.169.254/latest", "https://x", "ftp://x", "dbfs:/x",
-        "runs:/x/y", "mlflow-artifacts:/../etc", "mlflow-artifacts:/a//b", "mlflow-artifacts:/%2e%2e/etc", "mlflow-artifacts:/a\\b",
-        "mlflow-artifacts://host/a", "mlflow-artifacts:a", "MLFLOW-ARTIFACTS:/a", "s3://bucket/../x", "s3:///x", "s3://b/?x=y%00",
-        "s3://user:pw@host/x", "s3:bucket", " s3://b", "s3://b\n",
+        "runs:/x/y", "mlflow-artifacts:/../etc", "mlflow-artifacts:/a//b", "mlflow-artifacts:/%2e%2e/etc",
+        "mlflow-artifacts:/a\\b", "mlflow-artifacts://host/a", "mlflow-artifacts:a", "MLFLOW-ARTIFACTS:/a",
+        "s3://bucket/../x", "s3:///x", "s3://b/?x=y%00", "s3://user:pw@host/x", "s3:bucket", " s3://b", "s3://b\n",
     ],
 )  # fmt: skip
 def test_locations_that_make_the_server_touch_files_or_hosts_are_refused(store: Store, location: str) -> None:

@@ -155,8 +155,9 @@ class PostgresTransaction:
         self._translate = translate
         self.dialect: Dialect = "postgresql"
         self.for_update = " FOR UPDATE"
-        self.hints, self.now = hints, clock()
+        self.hints = hints
         self.execute(begin)
+        self.now = clock()
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one statement; returns the number of rows it changed."""

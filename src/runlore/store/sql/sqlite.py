@@ -187,8 +187,9 @@ class SqliteTransaction:
         self._translate = translate
         self.dialect: Dialect = "sqlite"
         self.for_update = ""
-        self.hints, self.now = hints, clock()
+        self.hints = hints
         self.execute(begin)
+        self.now = clock()
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one statement; returns the number of rows it changed."""

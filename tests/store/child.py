@@ -1,0 +1,102 @@
+"""What other processes do in these tests: `python -m tests.store.child ACTION STORE [RUN_ID]`."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from runlore.api.runs import CreateRun, GetRun, LogBatch, LogParam, MetricPoint, ParamEntry
+from runlore.exceptions import Unavailable
+from runlore.store.base import Store, open_store
+from runlore.store.sql.store import SqlStore
+
+
+def write(store: Store, run_id: str) -> None:
+    """Write for ever from four threads; say each key when it is acknowledged."""
+
+    def work(worker: int) -> None:
+        for i in range(1_000_000):
+            key = f"{worker}.{i}"
+            point = MetricPoint(key=key, value=float(i), timestamp=i)
+            store.call(LogBatch(run_id=run_id, metrics=[point], params=[ParamEntry(key=key, value=key)]))
+            os.write(1, f"{key}\n".encode())
+
+    for worker in range(4):
+        threading.Thread(target=work, args=(worker,)).start()
+
+
+def fork(store: Store, run_id: str) -> None:
+    """Write before a fork, in the child, and afterwards."""
+    store.call(LogParam(run_id=run_id, key="parent before", value=""))
+    child = os.fork()
+    if child == 0:
+        store.call(LogParam(run_id=run_id, key="child", value=""))
+        store.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    store.call(LogParam(run_id=run_id, key="parent after", value=""))
+    store.close()
+
+
+def fill(store: Store, run_id: str) -> dict[str, str]:
+    """Write until the disk refuses; returns what was acknowledged."""
+    acknowledged: dict[str, str] = {}
+    try:
+        for i in range(10_000):
+            store.call(LogParam(run_id=run_id, key=str(i), value="x" * 6_000))
+            acknowledged[str(i)] = "x" * 6_000
+    except Unavailable:
+        return acknowledged
+    raise AssertionError("The disk was not filled.")
+
+
+def full(store: Store, run_id: str) -> None:
+    """Go on reading when the disk is full, and writing when there is space again."""
+    ballast = Path(sys.argv[2], "ballast")
+    ballast.write_bytes(bytes(300_000))
+    for _ in range(2):
+        acknowledged = fill(store, run_id)
+        assert store.call(GetRun(run_id=run_id)).run.data.params.items() >= acknowledged.items()
+        run_id = _next_run(store, ballast)
+    assert isinstance(store, SqlStore)
+    assert store.failure is None
+    store.close()
+    print("survived")
+
+
+def _next_run(store: Store, ballast: Path) -> str:
+    size = ballast.stat().st_size
+    ballast.unlink()
+    run_id = store.call(CreateRun()).run.info.run_id
+    ballast.write_bytes(bytes(size // 2))
+    return run_id
+
+
+def error(store: Store, run_id: str) -> None:
+    """Meet a disk error: files can not grow, and then they can again."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, limits[1]))
+    acknowledged = fill(store, run_id)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(store, SqlStore)
+    assert store.failure is not None
+    with pytest.raises(Unavailable, match="restart"):
+        store.call(LogParam(run_id=run_id, key="later", value=""))
+    store.close()
+    again = open_store(sys.argv[2])
+    assert again.call(GetRun(run_id=run_id)).run.data.params.items() >= acknowledged.items()
+    again.call(LogParam(run_id=run_id, key="later", value=""))
+    again.close()
+    print("stopped")
+
+
+if __name__ == "__main__":
+    opened = open_store(sys.argv[2])
+    run = sys.argv[3] if len(sys.argv) > 3 else opened.call(CreateRun()).run.info.run_id
+    {"write": write, "fork": fork, "full": full, "error": error}[sys.argv[1]](opened, run)

@@ -1,0 +1,267 @@
+"""Group commit: everybody gets their own answer, an answer means that it is on the disk, a bad operation harms nobody."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from runlore.api.experiments import CreateExperiment
+from runlore.api.operation import Operation
+from runlore.api.runs import CreateRun, GetRun, LogBatch, LogParam, MetricPoint, ParamEntry, SetTag
+from runlore.entities import Empty
+from runlore.exceptions import AlreadyExists, InvalidParameter, LimitExceeded, NotFound, Unavailable
+from runlore.store import ingest
+from runlore.store.base import Store, open_store
+from runlore.store.ingest import Ingest
+from runlore.store.sql.database import Transaction
+from runlore.store.sql.sqlite import SqliteDatabase
+from runlore.store.sql.store import SqlStore
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def sql_store(request: pytest.FixtureRequest, new_store: Callable[[str], Store]) -> SqlStore:
+    """A store with its database in this process."""
+    store = new_store(request.param)
+    assert isinstance(store, SqlStore)
+    return store
+
+
+@contextmanager
+def writing_blocked(store: SqlStore) -> Iterator[None]:
+    """Somebody else is writing: what is submitted has to wait."""
+    if store.uri.startswith("sqlite"):
+        with closing(sqlite3.connect(store.uri.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+    else:
+        with psycopg.connect(store.uri) as other:
+            other.execute("LOCK TABLE run IN ACCESS EXCLUSIVE MODE")
+            yield
+            other.rollback()
+
+
+def create(store: Store) -> str:
+    return store.call(CreateRun()).run.info.run_id
+
+
+def params(store: Store, run_id: str) -> dict[str, str]:
+    return store.call(GetRun(run_id=run_id)).run.data.params
+
+
+def test_a_bad_operation_among_good_ones_is_refused_alone(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    sql_store.call(LogParam(run_id=run_id, key="taken", value="1"))
+    with writing_blocked(sql_store):
+        good = [sql_store.submit(LogParam(run_id=run_id, key=f"k{i}", value=str(i))) for i in range(20)]
+        bad: list[Future[Any]] = [
+            sql_store.submit(LogParam(run_id=run_id, key="taken", value="2")),
+            sql_store.submit(LogParam(run_id="a" * 32, key="x", value="2")),
+        ]
+        good += [sql_store.submit(LogParam(run_id=run_id, key=f"k{i}", value=str(i))) for i in range(20, 40)]
+    assert [future.result() for future in good] == [Empty()] * 40
+    with pytest.raises(InvalidParameter, match="Changing param values"):
+        bad[0].result()
+    with pytest.raises(NotFound):
+        bad[1].result()
+    assert params(sql_store, run_id) == {"taken": "1"} | {f"k{i}": str(i) for i in range(40)}
+
+
+def test_an_unexpected_error_reaches_its_caller_and_nobody_else(tmp_path: Path) -> None:
+    def answer(db: Transaction, operation: Operation[Any]) -> Any:
+        assert isinstance(operation, SetTag)
+        db.execute("INSERT INTO t VALUES (?)", (operation.key,))
+        return 1 // int(operation.value)
+
+    with closing(SqliteDatabase(tmp_path / "x.db")) as database:
+        transaction = database.write()
+        transaction.execute("CREATE TABLE t (key TEXT)")
+        transaction.commit()
+        with closing(Ingest(database, answer)) as writer:
+            futures = [writer.submit(SetTag(run_id="", key=str(i), value=str(i))) for i in range(3)]
+            with pytest.raises(ZeroDivisionError):
+                futures[0].result()
+            assert [future.result() for future in futures[1:]] == [1, 0]
+            with database.read() as db:
+                assert db.all("SELECT key FROM t") == [("1",), ("2",)]
+
+
+def test_waiting_operations_share_a_transaction(sql_store: SqlStore) -> None:
+    create(sql_store)
+    with writing_blocked(sql_store):
+        futures = [sql_store.submit(CreateRun()) for _ in range(200)]
+    times = {future.result().run.info.start_time for future in futures}  # the time of the transaction
+    assert len(times) <= 2  # the first may have been on its way alone
+
+
+def test_what_is_acknowledged_is_seen_by_others(sql_store: SqlStore) -> None:
+    run_ids = [create(sql_store) for _ in range(4)]
+    with closing(open_store(sql_store.uri)) as other:
+
+        def work(worker: int) -> int:
+            run_id, seen = run_ids[worker % 4], 0
+            for i in range(25):
+                key = f"{worker}.{i}"
+                sql_store.call(LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=key)]))
+                seen += params(other, run_id)[key] == key
+            return seen
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(work, range(8))) == [25] * 8
+    assert sum(len(params(sql_store, run_id)) for run_id in run_ids) == 200
+
+
+def test_two_stores_write_the_same_runs_at_once(sql_store: SqlStore) -> None:
+    run_ids = [create(sql_store) for _ in range(3)]
+    with closing(open_store(sql_store.uri)) as other:
+
+        def work(worker: int) -> None:
+            store = (sql_store, other)[worker % 2]
+            for i in range(20):
+                for run_id in run_ids if worker < 2 else reversed(run_ids):
+                    point = MetricPoint(key="m", value=float(worker), timestamp=i, step=worker)
+                    store.call(LogBatch(run_id=run_id, metrics=[point], params=[ParamEntry(key=f"{worker}.{i}", value="")]))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+    for run_id in run_ids:
+        assert len(params(sql_store, run_id)) == 80
+
+
+def test_one_of_two_that_take_a_name_at_once_gets_it(sql_store: SqlStore) -> None:
+    with closing(open_store(sql_store.uri)) as other:
+        start = threading.Barrier(2)
+
+        def work(store: Store) -> list[bool]:
+            won = []
+            for i in range(20):
+                start.wait()
+                try:
+                    store.call(CreateExperiment(name=f"e{i}"))
+                    won.append(True)
+                except AlreadyExists:
+                    won.append(False)
+            return won
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(work, (sql_store, other))
+    assert [one != two for one, two in zip(first, second, strict=True)] == [True] * 20
+
+
+def test_a_full_queue_says_so(new_store: Callable[[str], Store]) -> None:
+    store = new_store("sqlite")
+    assert isinstance(store, SqlStore)
+    run_id = create(store)
+    futures: list[Future[Empty]] = []
+
+    def fill_the_queue() -> None:
+        for i in range(ingest.CAPACITY + ingest.GROUP + 1):
+            futures.append(store.submit(SetTag(run_id=run_id, key="t", value=str(i))))
+
+    with writing_blocked(store), pytest.raises(LimitExceeded, match="Try again later"):
+        fill_the_queue()
+    assert len(futures) >= ingest.CAPACITY
+    assert {future.result() for future in futures} == {Empty()}
+    assert store.call(GetRun(run_id=run_id)).run.data.tags["t"] == str(len(futures) - 1)
+
+
+def test_a_cancelled_operation_is_not_carried_out(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    with writing_blocked(sql_store):
+        first = sql_store.submit(LogParam(run_id=run_id, key="first", value=""))
+        while not first.running():
+            pass
+        second = sql_store.submit(LogParam(run_id=run_id, key="second", value=""))
+        assert second.cancel()
+        third = sql_store.submit(LogParam(run_id=run_id, key="third", value=""))
+    third.result()
+    assert params(sql_store, run_id) == {"first": "", "third": ""}
+
+
+def test_closing_writes_what_waits(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    futures = [sql_store.submit(LogParam(run_id=run_id, key=str(i), value="")) for i in range(1_200)]
+    sql_store.close()
+    assert all(future.result() == Empty() for future in futures)
+    with pytest.raises(Unavailable, match="closed"):
+        sql_store.call(LogParam(run_id=run_id, key="late", value=""))
+    with closing(open_store(sql_store.uri)) as again:
+        assert len(params(again, run_id)) == 1_200
+
+
+def test_chores_run_when_nobody_waits_and_harm_nobody(tmp_path: Path) -> None:
+    done = threading.Event()
+    calls: list[str] = []
+
+    def failing(db: Transaction) -> bool:
+        calls.append("failing")
+        raise ValueError("a mistake in a chore")
+
+    def long(db: Transaction) -> bool:
+        db.execute("INSERT INTO t VALUES (?)", (len(calls),))
+        calls.append("long")
+        if calls.count("long") == 3:
+            done.set()
+        return not done.is_set()
+
+    with closing(SqliteDatabase(tmp_path / "x.db")) as database:
+        transaction = database.write()
+        transaction.execute("CREATE TABLE t (key BIGINT)")
+        transaction.commit()
+        with closing(Ingest(database, lambda db, operation: Empty(), [failing, long])) as writer:
+            assert done.wait(30)
+            assert writer.submit(SetTag(run_id="", key="", value="")).result() == Empty()
+        with database.read() as db:
+            assert db.one("SELECT COUNT(*) FROM t") == (calls.count("long"),)
+    assert calls[:4] == ["failing", "long", "failing", "long"]
+
+
+@pytest.mark.parametrize("acknowledged", [3, 200])
+def test_killing_the_process_loses_nothing_that_was_acknowledged(sql_store: SqlStore, acknowledged: int) -> None:
+    run_id = create(sql_store)
+    command = [sys.executable, "-m", "tests.store.child", "write", sql_store.uri, run_id]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        seen = [child.stdout.readline().strip() for _ in range(acknowledged)]
+        child.kill()
+        seen += [line.strip() for line in child.stdout if line.endswith("\n")]
+    stored = params(sql_store, run_id)
+    assert [key for key in seen if stored.get(key) != key] == []
+    assert sql_store.call(GetRun(run_id=run_id)).run.data.metrics.keys() == stored.keys()  # batches are whole
+
+
+def run_child(*args: str, before: tuple[str, ...] = ()) -> str:
+    done = subprocess.run(
+        [*before, sys.executable, "-m", "tests.store.child", *args], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_forked_process_has_a_writer_of_its_own(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    run_child("fork", sql_store.uri, run_id)
+    assert params(sql_store, run_id) == {"parent before": "", "child": "", "parent after": ""}
+
+
+def test_a_full_disk_is_survived(tmp_path: Path) -> None:
+    tmpfs = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec "$@"', "sh")
+    if subprocess.run([*tmpfs, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets us make no small file system (unshare, mount)")
+    assert run_child("full", str(tmp_path), before=tmpfs) == "survived"
+
+
+def test_after_a_disk_error_nothing_more_is_acknowledged(tmp_path: Path) -> None:
+    assert run_child("error", str(tmp_path)) == "stopped"
