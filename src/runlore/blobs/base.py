@@ -76,6 +76,10 @@ class BlobStore(Protocol):
         """Size and kind of one path."""
         ...
 
+    def tag(self, path: ArtifactPath) -> str | None:
+        """A text that is another one when a file's bytes are others (an HTTP entity tag); None where that is not known."""
+        ...
+
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes of a file from `start` up to, not including, `end`."""
         ...

@@ -73,6 +73,15 @@ class LocalBlobs(BlobTree):
         except OSError as error:
             raise _missing(error, path) from None
 
+    def tag(self, path: ArtifactPath) -> str | None:
+        parent, _, name = file_path(path).rpartition("/")
+        try:
+            with self._folder(ArtifactPath(parent)) as folder:
+                found = folder.stat(name)
+        except OSError as error:
+            raise _missing(error, path) from None
+        return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return opened(self._read(file_path(path), start, end))
 

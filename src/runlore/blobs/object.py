@@ -64,6 +64,13 @@ class ObjectBlobs(BlobTree):
             return FileInfo(path=path, is_dir=True)
         raise not_found(path)
 
+    def tag(self, path: ArtifactPath) -> str | None:
+        try:
+            found = self._store.head(file_path(path))["e_tag"]
+        except FileNotFoundError:
+            raise not_found(path) from None
+        return found and found.removeprefix("W/").strip('"')
+
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return opened(self._read(file_path(path), start, end))
 

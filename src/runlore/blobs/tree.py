@@ -51,6 +51,10 @@ class BlobTree(ABC):
     def delete(self, path: ArtifactPath) -> None:
         """See `BlobStore.delete`."""
 
+    def tag(self, path: ArtifactPath) -> str | None:
+        """See `BlobStore.tag`. Stores that know more than a size override this."""
+        return None
+
     def write_file(self, local: Path, path: ArtifactPath) -> int:
         """Store one local file; returns its size. Stores that can use a length or start again override this."""
         with local.open("rb") as file:
@@ -110,6 +114,9 @@ class Subtree(BlobTree):
 
     def stat(self, path: ArtifactPath) -> FileInfo:
         return self._inside(self.whole.stat(self.prefix.child(path)))
+
+    def tag(self, path: ArtifactPath) -> str | None:
+        return self.whole.tag(self._file(path))
 
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return self.whole.read(self._file(path), start, end)
