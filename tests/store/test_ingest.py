@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,7 +23,7 @@ from runlore.store import ingest
 from runlore.store.base import Store, open_store
 from runlore.store.ingest import Ingest
 from runlore.store.sql.database import Transaction
-from runlore.store.sql.sqlite import SqliteDatabase
+from runlore.store.sql.sqlite import SqliteDatabase, driver
 from runlore.store.sql.store import SqlStore
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +39,12 @@ def sql_store(request: pytest.FixtureRequest, new_store: Callable[[str], Store])
 
 @contextmanager
 def writing_blocked(store: SqlStore) -> Iterator[None]:
-    """Somebody else is writing: what is submitted has to wait."""
+    """Somebody else is writing: what is submitted has to wait.
+
+    With the store's own copy of SQLite: the locks of a file belong to a process, two copies in one do not see each other's.
+    """
     if store.uri.startswith("sqlite"):
-        with closing(sqlite3.connect(store.uri.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        with closing(driver().connect(store.uri.removeprefix("sqlite:///"), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
