@@ -15,6 +15,7 @@ from runlore.series.chunk import CHUNK_POINTS, Block, Points, Row, encode_block,
 from runlore.series.tail import concatenate, gather_all, take
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import chore
+from runlore.store.sql.points import INSERT_TAIL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,10 +81,8 @@ def _merge(db: Transaction, run_key: int, rows: list[Any], series: NDArray[Any],
         places = order[start : start + size]
         part, numbers = take(points, places), series[places]
         data = _packed(part, numbers) if len(places) < _BLOCK_FROM else encode_block(part, numbers)
-        db.execute(
-            "INSERT INTO metric_tail (run_key, seq, min_series, max_series, latest_time, data) VALUES (?, ?, ?, ?, ?, ?)",
-            (run_key, rows[number][0], int(numbers[0]), int(numbers[-1]), rows[-1][1], data),
-        )
+        ranges = int(numbers[0]), int(numbers[-1]), int(part.times.min()), rows[-1][1]
+        db.execute(INSERT_TAIL, (run_key, rows[number][0], *ranges, data))
 
 
 def _packed(points: Points, series: NDArray[Any]) -> bytes:

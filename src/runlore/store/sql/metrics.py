@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import math
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from runlore.api.metrics import LogMetric
+from runlore.api.metrics import GetMetricHistory, GetMetricHistoryBulkInterval, LogMetric, MetricHistoryReply
 from runlore.api.runs import MetricPoint
-from runlore.entities import Empty
-from runlore.exceptions import NotFound
-from runlore.series.chunk import Reference, Row, encode_row
+from runlore.entities import Empty, Metric
+from runlore.exceptions import InvalidParameter, NotFound
+from runlore.series.chunk import Points, Reference, Row, encode_row
+from runlore.series.sample import sample
+from runlore.series.tail import take
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.folding import FOLD_POINTS, FOLD_ROWS
 from runlore.store.sql.handlers import handles
-from runlore.store.sql.points import Identity, identity, stored_identities
-from runlore.store.sql.run_rows import active_run
+from runlore.store.sql.points import INSERT_TAIL, Identity, identity, read_points, stored_identities
+from runlore.store.sql.run_rows import active_run, existing_run
 
 Point = MetricPoint | LogMetric
 
@@ -68,6 +71,68 @@ def log_metric(db: Transaction, op: LogMetric) -> Empty:
     return Empty()
 
 
+@handles(GetMetricHistory)
+def get_metric_history(db: Transaction, op: GetMetricHistory) -> MetricHistoryReply:
+    """A page token is the number of the next point: arrival numbers never change, so pages fit together while a run goes on."""
+    run_key, start = existing_run(db, op.run_id), _decode_token(op.page_token)
+    metric = db.one("SELECT series, count, folded FROM metric WHERE run_key = ? AND key = ?", (run_key, op.metric_key))
+    if metric is None:
+        return MetricHistoryReply()
+    series, count, folded = metric
+    stop = min(start + op.max_results, count)
+    points = read_points(db, run_key, series, folded, start, stop)
+    token = _encode_token(stop) if stop < count else None
+    return MetricHistoryReply(metrics=_entities(op.metric_key, points), next_page_token=token)
+
+
+@handles(GetMetricHistoryBulkInterval)
+def get_metric_history_bulk_interval(db: Transaction, op: GetMetricHistoryBulkInterval) -> MetricHistoryReply:
+    """Each run is sampled by itself, in the order of step and time."""
+    if (op.start_step is None) != (op.end_step is None):
+        raise InvalidParameter("If either start step or end step are specified, both must be specified.")
+    if op.start_step is not None and op.end_step is not None and op.start_step > op.end_step:
+        raise InvalidParameter(
+            f"end_step must be greater than start_step. Found start_step={op.start_step} and end_step={op.end_step}."
+        )
+    metrics: list[Metric] = []
+    for run_id, run_key in [(run_id, existing_run(db, run_id)) for run_id in op.run_ids]:
+        row = db.one("SELECT series, folded FROM metric WHERE run_key = ? AND key = ?", (run_key, op.metric_key))
+        if row is not None:
+            points = read_points(db, run_key, *row)
+            places = sample(points, op.max_results, op.start_step, op.end_step)
+            metrics += _entities(op.metric_key, take(points, places), run_id.lower())
+    return MetricHistoryReply(metrics=metrics)
+
+
+def _entities(key: str, points: Points, run_id: str | None = None) -> list[Metric]:
+    columns = zip(points.values.tolist(), points.times.tolist(), points.steps.tolist(), strict=True)
+    if points.references is None:
+        return [Metric(key=key, value=value, timestamp=time, step=step, run_id=run_id) for value, time, step in columns]
+    return [
+        Metric(
+            key=key, value=value, timestamp=time, step=step, run_id=run_id,
+            **({} if reference is None else reference._asdict()),
+        )
+        for (value, time, step), reference in zip(columns, points.references, strict=True)
+    ]  # fmt: skip
+
+
+def _encode_token(start: int) -> str:
+    return b64encode(f"metric:{start}".encode()).decode()
+
+
+def _decode_token(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        kind, _, start = b64decode(token, validate=True).decode("ascii").partition(":")
+        if kind == "metric" and start.isdigit() and len(start) < 19:
+            return int(start)
+    except ValueError:
+        pass
+    raise InvalidParameter(f"{token!r} is not a page token of a metric history. Pass the next_page_token of the last page.")
+
+
 def append_points(db: Transaction, run_key: int, points: Sequence[Point]) -> int:
     """Append points to metrics of a run in their order; returns how many were not there yet.
 
@@ -101,12 +166,10 @@ def _insert_tail(db: Transaction, place: tuple[int, int, int], points: Sequence[
     references = None
     if [point for point in points if point.model_id or point.dataset_name]:
         references = [_reference(point) for point in points]
-    row = Row(series, [p.step for p in points], [p.timestamp for p in points], [p.value for p in points], references)
+    times = [point.timestamp for point in points]
+    row = Row(series, [point.step for point in points], times, [point.value for point in points], references)
     run_key, seq, latest = place
-    db.execute(
-        "INSERT INTO metric_tail (run_key, seq, min_series, max_series, latest_time, data) VALUES (?, ?, ?, ?, ?, ?)",
-        (run_key, seq, min(series), max(series), latest, encode_row(row)),
-    )
+    db.execute(INSERT_TAIL, (run_key, seq, min(series), max(series), min(times), latest, encode_row(row)))
 
 
 def _reference(point: Point) -> Reference | None:

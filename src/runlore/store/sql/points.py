@@ -12,6 +12,10 @@ from runlore.store.sql.database import Transaction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+INSERT_TAIL = (
+    "INSERT INTO metric_tail (run_key, seq, min_series, max_series, min_time, latest_time, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
 Identity = tuple[int, int, float | None]
 """What makes two points of one metric the same point: step, time, value (None = NaN)."""
 
@@ -78,14 +82,15 @@ def stored_identities(
 
 def _look_in_tail(db: Transaction, run_key: int, wanted: Mapping[int, list[Identity]], found: dict[int, set[Identity]]) -> None:
     """Newest rows first: `latest_time` never falls from row to row, so the first row that is too old ends the search."""
-    oldest = min(time for identities in wanted.values() for _, time, _ in identities)
+    times = [time for identities in wanted.values() for _, time, _ in identities]
+    oldest, newest = min(times), max(times)
     smallest, greatest = min(wanted), max(wanted)
     before, limit = 2**63 - 1, 8
     while True:
         rows = db.all(
             "SELECT seq, latest_time, min_series, max_series, data FROM metric_tail WHERE run_key = ? AND seq < ? "
-            "ORDER BY seq DESC LIMIT ?",
-            (run_key, before, limit),
+            "AND min_time <= ? ORDER BY seq DESC LIMIT ?",
+            (run_key, before, newest, limit),
         )
         for _, latest, low, high, data in rows:
             if latest < oldest:

@@ -99,6 +99,7 @@ CREATE TABLE metric_tail (
     seq BIGINT NOT NULL,
     min_series BIGINT NOT NULL,
     max_series BIGINT NOT NULL,
+    min_time BIGINT NOT NULL,
     latest_time BIGINT NOT NULL,            -- greatest timestamp in this row and all rows before it
     data BLOB NOT NULL,
     PRIMARY KEY (run_key, seq)

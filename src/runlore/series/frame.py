@@ -1,0 +1,157 @@
+"""What goes to the browser: one grid per chart, and for each line the extremes, sums and counts of its buckets.
+
+All arithmetic on steps and times is on 64-bit integers, wrapping where their differences do not fit: a chart from step -2^63 to
+2^63 - 1 has the right buckets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runlore.series.chunk import Points
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXACT_ENTRIES = 4_096
+"""A chart whose lines have at most this many different x in the window shows the points themselves."""
+
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+
+class Grid(NamedTuple):
+    """`size` buckets; bucket i of the grid covers x from `start + i * width` up to the next one, in whole numbers."""
+
+    origin: int
+    base: int
+    start: int
+    width: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The greatest x of the last bucket."""
+        return self.start + self.width * self.size - 1
+
+    def places(self, x: NDArray[Any], shift: int = 0) -> NDArray[Any]:
+        """Bucket of each x - `shift`; -1 below the grid, `size` above."""
+        import numpy as np
+
+        low, high = self.start + shift, self.end + shift
+        bits = np.ascontiguousarray(x, np.int64).view(np.uint64)
+        places = ((bits - np.uint64(low % 2**64)) // np.uint64(self.width)).astype(np.int64)
+        if low > _LOWEST:
+            places[x < min(low, _HIGHEST)] = -1
+        if high < _HIGHEST:
+            places[x > max(high, _LOWEST)] = self.size
+        return places
+
+
+def choose_grid(low: int, high: int, most: int, origin: int = 0, base: int = 1) -> Grid:
+    """The finest grid with at most `most` buckets from `low` to `high`: width `base` × 2^k, edges at `origin` + i × width.
+
+    Edges do not depend on the window: a shift of it keeps the buckets, and two of them are one of the next coarser grid.
+    Where `base` is the distance between points and `origin` the first of them, buckets hold whole pyramid nodes.
+    """
+    width = base
+    while (high - origin) // width - (low - origin) // width >= most:
+        width *= 2
+    first, last = (low - origin) // width, (high - origin) // width
+    return Grid(origin, base, origin + first * width, width, last - first + 1)
+
+
+class Buckets:
+    """Sums over the buckets of a grid. `count` is of finite values; `min` and `max` are ±Inf in buckets without any."""
+
+    def __init__(self, size: int) -> None:
+        import numpy as np
+
+        self.min = np.full(size, math.inf)
+        self.max = np.full(size, -math.inf)
+        self.sum = np.zeros(size)
+        self.count = np.zeros(size, np.int64)
+        self.nan = np.zeros(size, np.int64)
+        self.plus = np.zeros(size, np.int64)
+        self.minus = np.zeros(size, np.int64)
+
+    def add_points(self, places: NDArray[Any], values: NDArray[Any]) -> None:
+        """Add values to the buckets at `places`; places outside are passed over."""
+        import numpy as np
+
+        inside = (places >= 0) & (places < len(self.count))
+        if not inside.all():
+            places, values = places[inside], values[inside]
+        finite = np.isfinite(values)
+        if not finite.all():
+            for kind, mask in (
+                (self.nan, np.isnan(values)),
+                (self.plus, values == math.inf),
+                (self.minus, values == -math.inf),
+            ):
+                np.add.at(kind, places[mask], 1)
+            places, values = places[finite], values[finite]
+        np.minimum.at(self.min, places, values)
+        np.maximum.at(self.max, places, values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add.at(self.sum, places, values)
+        np.add.at(self.count, places, 1)
+
+    def add_nodes(self, places: NDArray[Any], nodes: NDArray[Any]) -> None:
+        """Add pyramid nodes, each of which lies in one bucket."""
+        import numpy as np
+
+        np.minimum.at(self.min, places, nodes["min"])
+        np.maximum.at(self.max, places, nodes["max"])
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add.at(self.sum, places, nodes["sum"])
+        for name in ("count", "nan", "plus", "minus"):
+            np.add.at(getattr(self, name), places, nodes[name])
+
+    @property
+    def points(self) -> int:
+        """All points, non-finite ones too."""
+        return int(self.count.sum() + self.nan.sum() + self.plus.sum() + self.minus.sum())
+
+    def columns(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Mean, min and max of each bucket, NaN where there is no finite value. The mean lies between min and max."""
+        import numpy as np
+
+        empty = self.count == 0
+        low, high = np.where(empty, math.nan, self.min), np.where(empty, math.nan, self.max)
+        mean = self.sum / np.where(empty, 1, self.count)
+        mean = np.where(np.isnan(mean), low / 2 + high / 2, mean)  # the sum of huge values overflowed in both directions
+        return np.where(empty, math.nan, np.clip(mean, low, high)), low, high
+
+    def marks(self) -> list[tuple[int, int]]:
+        """`(bucket, kind)` of non-finite values, kind 0 = NaN, 1 = +Inf, -1 = -Inf."""
+        kinds = ((0, self.nan), (1, self.plus), (-1, self.minus))
+        return sorted((place, kind) for kind, counts in kinds for place in counts.nonzero()[0].tolist())
+
+
+def union(columns: list[NDArray[Any]]) -> NDArray[Any] | None:
+    """All different x of several lines in order; None when they are more than `EXACT_ENTRIES`."""
+    import numpy as np
+
+    if not columns:
+        return np.empty(0, np.int64)
+    entries = np.unique(np.concatenate(columns))
+    return entries if len(entries) <= EXACT_ENTRIES else None
+
+
+def inside(points: Points, x: NDArray[Any], low: int, high: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """x and values of the points with `low` ≤ x ≤ `high`."""
+    mask = (x >= max(low, _LOWEST)) & (x <= min(high, _HIGHEST))
+    return x[mask], points.values[mask]
+
+
+def needs_double(low: NDArray[Any], high: NDArray[Any]) -> bool:
+    """True where float32 would lie: the values differ by less than 1e-4 of their size, or are too large or small for it."""
+    import numpy as np
+
+    known = ~np.isnan(low)
+    if not known.any():
+        return False
+    least, most = float(low[known].min()), float(high[known].max())
+    size = max(abs(least), abs(most))
+    return most / 2 - least / 2 < 0.5e-4 * size or not 1e-30 < size < 1e38
