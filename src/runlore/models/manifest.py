@@ -60,21 +60,21 @@ class Manifest(msgspec.Struct, frozen=True):
     version: int = 1
 
 
-def write_manifest(directory: Path) -> str:
-    """Write the manifest of all files under `directory`; returns its own SHA-256.
+def write_manifest(directory: Path, seal: bool = True) -> str:
+    """Write the manifest of all files under `directory`, sealed unless told otherwise; returns its own SHA-256.
 
     Without a usable key (no home directory, read-only disk) the manifest stays unsealed and a warning is logged.
     """
     files = {name: _digest(path) for name, path in model_files(directory) if name != MANIFEST_FILE}
-    seal = None
+    made: Seal | None = None
     try:
-        key = installation_key(create=True)
-        seal = Seal(_key_id(key), _hmac(key, files)) if key else None
+        key = installation_key(create=True) if seal else None
+        made = Seal(_key_id(key), _hmac(key, files)) if key else None
     except OSError as error:
         _log.warning(
             "This model is not sealed: no key at %s (%s). It will load as if it came from elsewhere.", key_path(), error
         )
-    raw = msgspec.json.format(msgspec.json.encode(Manifest(files, seal)), indent=1)
+    raw = msgspec.json.format(msgspec.json.encode(Manifest(files, made)), indent=1)
     (directory / MANIFEST_FILE).write_bytes(raw)
     return hashlib.sha256(raw).hexdigest()
 

@@ -1,0 +1,303 @@
+"""The one pipeline behind `save_model`, `log_model` and `load_model` of every framework.
+
+Saving: files of the framework, input example, signature, requirements, `MLmodel`, manifest. Logging: a logged model is made in
+the store, the files are saved to a temporary directory and uploaded to the model's artifact location, the model is finalized
+and linked to the run. Loading: the URI is resolved, the files are fetched, the manifest is checked, and trust.py decides.
+
+Where the files are: at the logged model's own location, as MLflow 3 does. `models:/<model id>`, `models:/<name>/<version>` and
+`runs:/<run id>/<name>` lead there, for Runlore and for MLflow 3 clients. MLflow 2 clients know no logged models and look for
+`runs:/…` below the run's own artifacts: there the server answers for the model of that name, so no file is stored twice.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import warnings
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from runlore.api.logged_models import CreateLoggedModel, FinalizeLoggedModel, GetLoggedModel, SetLoggedModelTags, Status
+from runlore.api.runs import GetRun, LogBatch, LogOutputs, MetricPoint
+from runlore.blobs.base import ArtifactPath
+from runlore.blobs.reference import VersionReference, parse_reference
+from runlore.blobs.uri import open_blobs, resolve
+from runlore.client import MlflowClient
+from runlore.entities import LoggedModel, LoggedModelOutput, LoggedModelParameter, LoggedModelTag, Run
+from runlore.exceptions import InvalidParameter, NotFound, RunloreError
+from runlore.fluent import active_run, current_experiment_id, register_model
+from runlore.models.example import Example
+from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, write_manifest
+from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
+from runlore.models.requirements import write_requirements
+from runlore.models.signature import ModelSignature, infer_signature
+from runlore.models.trust import Consent, LocalModel
+from runlore.store.base import Store
+
+MANIFEST_TAG = "runlore.model.manifestSha256"
+"""Tag of a logged model: what its manifest must hash to. Kept in the store, away from the files."""
+
+_LOCATION = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts\Z")
+_READY: Status = "LOGGED_MODEL_READY"
+_FAILED: Status = "LOGGED_MODEL_UPLOAD_FAILED"
+
+
+class Writer(Protocol):
+    """What a framework file brings: its own files, what they need, and a prediction."""
+
+    def write(self, directory: Path, model: Model) -> None:
+        """Write the framework's files and add its flavors to the model."""
+        ...
+
+    def requirements(self) -> list[str]:
+        """Pinned requirements of the files written."""
+        ...
+
+    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
+        """A prediction, to infer the signature from an input example."""
+        ...
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a caller may add to a model besides the model: MLflow's arguments of that name."""
+
+    signature: ModelSignature | bool | None = None
+    input_example: Any = None
+    conda_env: Any = None
+    pip_requirements: Any = None
+    extra_pip_requirements: Any = None
+    code_paths: list[str] | None = None
+    extra_files: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where `log_model` logs: MLflow's arguments of that name."""
+
+    name: str | None = None
+    registered_model_name: str | None = None
+    params: dict[str, Any] | None = None
+    tags: dict[str, Any] | None = None
+    model_type: str | None = None
+    step: int = 0
+    model_id: str | None = None
+
+
+# -- saving ---------------------------------------------------------------------------------------------------------------
+
+
+def save(writer: Writer, path: str | Path, extras: Extras, model: Model | None = None) -> str:
+    """Save a model into the new or empty directory `path`; returns the SHA-256 of its manifest."""
+    directory = Path(path)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InvalidParameter(f"Path '{directory}' already exists and is not empty")
+    directory.mkdir(parents=True, exist_ok=True)
+    model = model if model is not None else Model()
+    _copy(extras.code_paths, directory / "code")
+    _copy(extras.extra_files, directory / "extra_files")
+    example = None if extras.input_example is None else Example(extras.input_example)
+    if example is not None:
+        example.save(directory)
+        model.saved_input_example_info = example.info
+    model.signature = _signature(writer, extras.signature, example)
+    model.metadata = extras.metadata
+    writer.write(directory, model)
+    for configuration in model.flavors.values():
+        if extras.code_paths:
+            configuration["code"] = "code"
+    write_requirements(
+        directory, writer.requirements(), extras.pip_requirements, extras.extra_pip_requirements, extras.conda_env
+    )
+    model.model_size_bytes = sum(file.stat().st_size for _, file in model_files(directory))
+    model.save(directory / MLMODEL_FILE_NAME)
+    return write_manifest(directory)
+
+
+def _copy(paths: list[str] | None, target: Path) -> None:
+    for given in paths or []:
+        source = Path(given)
+        if not source.exists():
+            raise NotFound(f"No such file or directory: {given!r}")
+        target.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target / source.resolve().name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target / source.name)
+
+
+def _signature(writer: Writer, given: ModelSignature | bool | None, example: Example | None) -> ModelSignature | None:
+    """The given signature; without one, that of the example and its prediction. `False` means none."""
+    if isinstance(given, ModelSignature):
+        return given
+    if given is False or example is None:
+        return None
+    signature = infer_signature(example.data, params=example.params)
+    try:
+        outputs = infer_signature(model_output=writer.predict(example.data, example.params)).outputs
+    except (RunloreError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+        warnings.warn(f"The signature has no outputs: the model can not predict its input example ({error!r}).", stacklevel=2)
+        return signature
+    return ModelSignature(signature.inputs, outputs, signature.params)
+
+
+# -- logging --------------------------------------------------------------------------------------------------------------
+
+
+def log(writer: Writer, extras: Extras, destination: Destination) -> ModelInfo:
+    """Log a model to the active run, or to the current experiment when there is none, and register it if asked to."""
+    client = MlflowClient()
+    active = active_run()
+    run = client.store.call(GetRun(run_id=active.info.run_id)).run if active else None
+    logged = _logged_model(client.store, run, destination)
+    location, model_id = logged.info.artifact_uri, logged.info.model_id
+    model = Model(
+        artifact_path=location,
+        run_id=run.info.run_id if run else logged.info.source_run_id,
+        model_uuid=model_id,
+        model_id=model_id,
+    )
+    status = _FAILED
+    try:
+        with tempfile.TemporaryDirectory(prefix="runlore-model-") as temporary:
+            directory = Path(temporary, "model")
+            digest = save(writer, directory, extras, model)
+            open_blobs(location, client.store, foreign=True).upload(directory, ArtifactPath(""))
+        client.store.call(SetLoggedModelTags(model_id=model_id, tags=[LoggedModelTag(key=MANIFEST_TAG, value=digest)]))
+        status = _READY
+    finally:
+        client.store.call(FinalizeLoggedModel(model_id=model_id, status=status))
+    if run is not None:
+        _link(client.store, run, model_id, destination.step)
+    info = ModelInfo(model)
+    info.name = logged.info.name
+    if destination.registered_model_name is not None:
+        info.registered_model_version = int(register_model(info.model_uri, destination.registered_model_name).version)
+    return info
+
+
+def _logged_model(store: Store, run: Run | None, destination: Destination) -> LoggedModel:
+    if destination.model_id is not None:
+        return store.call(GetLoggedModel(model_id=destination.model_id)).model
+    params = dict(run.data.params) if run else {}
+    params = {str(key): str(value) for key, value in (destination.params or {}).items()} | params
+    tags = {str(key): str(value) for key, value in (destination.tags or {}).items()}
+    operation = CreateLoggedModel(
+        experiment_id=run.info.experiment_id if run else current_experiment_id(),
+        name=destination.name or "model",
+        model_type=destination.model_type,
+        source_run_id=run.info.run_id if run else None,
+        params=[LoggedModelParameter(key=key, value=value) for key, value in params.items()],
+        tags=[LoggedModelTag(key=key, value=value) for key, value in tags.items()],
+    )
+    return store.call(operation).model
+
+
+def _link(store: Store, run: Run, model_id: str, step: int) -> None:
+    """The run's output, and the run's metrics of that step on the model."""
+    run_id = run.info.run_id
+    store.call(LogOutputs(run_id=run_id, models=[LoggedModelOutput(model_id=model_id, step=step)]))
+    points = [
+        MetricPoint(key=point.key, value=point.value, timestamp=point.timestamp, step=point.step, model_id=model_id)
+        for point in run.data.metric_list
+        if point.step == step and point.model_id is None
+    ]
+    for start in range(0, len(points), 1_000):
+        store.call(LogBatch(run_id=run_id, metrics=points[start : start + 1_000]))
+
+
+# -- loading --------------------------------------------------------------------------------------------------------------
+
+
+def fetch(model_uri: str | Path, dst_path: str | Path | None = None, consent: Consent | None = None) -> LocalModel:
+    """A model's files on this machine, checked against its manifest.
+
+    `model_uri` is a local directory, or a URI: `models:/<name>/<version>`, `models:/<name>@<alias>`, `models:/<model id>`,
+    `runs:/<run id>/<name>`, an artifact URI. Files are downloaded to a temporary directory that is removed when the last
+    reference to the answer is gone; a `dst_path` (an existing directory) gets a copy of them.
+    """
+    consent = consent or Consent()
+    uri = str(model_uri)
+    if (directory := _local_directory(uri)) is not None:
+        return LocalModel(directory, Model.load(directory), check_manifest(directory), consent)
+    if dst_path is not None and not Path(dst_path).is_dir():
+        raise NotFound(f"The directory dst_path={str(dst_path)!r} does not exist.")
+    client = MlflowClient()
+    store = client.registry_store if isinstance(parse_reference(uri), VersionReference) else client.store
+    location = resolve(uri, store)
+    directory = Path(tempfile.mkdtemp(prefix="runlore-model-"))
+    try:
+        open_blobs(location, store, foreign=True).download(ArtifactPath(""), directory)
+        ours = check_manifest(directory, _recorded_digest(client.store, location))
+        local = LocalModel(directory, Model.load(directory), ours, consent)
+        if dst_path is not None:
+            shutil.copytree(directory, dst_path, dirs_exist_ok=True)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    weakref.finalize(local, shutil.rmtree, directory, True)
+    return local
+
+
+def _local_directory(uri: str) -> Path | None:
+    scheme, colon, _ = uri.partition(":")
+    if not colon or "/" in scheme or len(scheme) == 1:
+        return Path(uri)
+    return Path(url2pathname(urlsplit(uri).path)) if scheme == "file" else None
+
+
+def _recorded_digest(store: Store, location: str) -> str | None:
+    """What the store says that the manifest at a logged model's location hashes to."""
+    if (found := _LOCATION.search(location)) is None:
+        return None
+    try:
+        logged = store.call(GetLoggedModel(model_id=found[1])).model
+    except RunloreError:
+        return None  # another store's model, or a server that knows no logged models
+    return logged.tags.get(MANIFEST_TAG) if logged.info.artifact_uri == location else None
+
+
+# -- facts about logged models --------------------------------------------------------------------------------------------
+
+
+def get_model_info(model_uri: str | Path) -> ModelInfo:
+    """What the model at a local path or URI is made of. Nothing of it is loaded."""
+    return ModelInfo(fetch(model_uri).model)
+
+
+def set_signature(model_uri: str, signature: ModelSignature) -> None:
+    """Give a logged model (`models:/<model id>` or `runs:/<run id>/<name>`) another signature.
+
+    Registered versions are refused: they say what was registered. A model that this installation wrote stays its own.
+    """
+    if not isinstance(signature, ModelSignature):
+        raise InvalidParameter(f"signature must be a ModelSignature, got {type(signature).__name__}.")
+    if isinstance(parse_reference(model_uri), VersionReference):
+        raise InvalidParameter(f"Failed to set signature on {model_uri!r}: model versions can not be changed.")
+    local = fetch(model_uri)
+    local.model.signature = signature
+    local.model.save(local.path / MLMODEL_FILE_NAME)
+    if _local_directory(model_uri) is not None:
+        _reseal(local)
+        return
+    store = MlflowClient().store
+    location = resolve(model_uri, store)
+    digest = _reseal(local)
+    blobs = open_blobs(location, store, foreign=True)
+    for name in (MLMODEL_FILE_NAME, MANIFEST_FILE) if digest else (MLMODEL_FILE_NAME,):
+        blobs.upload(local.path / name, ArtifactPath(name))
+    if digest and (found := _LOCATION.search(location)):
+        store.call(SetLoggedModelTags(model_id=found[1], tags=[LoggedModelTag(key=MANIFEST_TAG, value=digest)]))
+
+
+def _reseal(local: LocalModel) -> str | None:
+    """A new manifest after a change, sealed only if the old one was; None where there was none."""
+    if not (local.path / MANIFEST_FILE).is_file():
+        return None
+    return write_manifest(local.path, seal=local.ours)
