@@ -1,0 +1,142 @@
+/** Every question that the pages ask, as TanStack Query options: one key and one fetch each. */
+
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { artifactUrl, get, getBytes, post } from "./client";
+import { querySeries } from "./series";
+import type {
+  ColumnCatalogue,
+  Experiment,
+  ExperimentSummary,
+  LoggedModel,
+  QueryRuns,
+  QuerySeries,
+  RegisteredModelPage,
+  RegistryRow,
+  RunFiles,
+  RunOverview,
+  RunTable,
+} from "./types";
+
+/** How often something that runs is looked at again. */
+export const LIVE_MS = 2500;
+
+type Sparse<T> = { [K in keyof T]?: T[K] };
+
+export const experimentsQuery = queryOptions({
+  queryKey: ["experiments"],
+  queryFn: async ({ signal }) => {
+    const reply = await get<{ experiments?: Sparse<ExperimentSummary>[] }>("/api/v1/experiments", {}, signal);
+    return (reply.experiments ?? []).map((row) => ({
+      run_count: 0,
+      running_count: 0,
+      tags: {},
+      ...row,
+    })) as ExperimentSummary[];
+  },
+  refetchInterval: (query) => (query.state.data?.some((row) => row.running_count > 0) ? LIVE_MS : false),
+});
+
+export const experimentQuery = (experimentId: string) =>
+  queryOptions({
+    queryKey: ["experiment", experimentId],
+    queryFn: async ({ signal }) => {
+      const query = { experiment_id: experimentId };
+      return (await get<{ experiment: Experiment }>("/api/2.0/mlflow/experiments/get", query, signal)).experiment;
+    },
+    staleTime: 60_000,
+  });
+
+export const columnsQuery = (experimentId: string, q = "", limit = 500) =>
+  queryOptions({
+    queryKey: ["columns", experimentId, q, limit],
+    queryFn: async ({ signal }) => {
+      const query = { experiment_ids: [experimentId], q, limit };
+      const reply = await get<Sparse<ColumnCatalogue>>("/api/v1/columns", query, signal);
+      return { columns: [], total: 0, ...reply } as ColumnCatalogue;
+    },
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
+  });
+
+/** A window of runs; fields at their default are put back. */
+export async function fetchRuns(query: QueryRuns, signal?: AbortSignal): Promise<RunTable> {
+  const reply = await post<Sparse<RunTable>>("/api/v1/runs/query", query, signal);
+  return { run_ids: reply.run_ids ?? [], columns: reply.columns ?? {}, total: reply.total ?? 0 };
+}
+
+export const runsQuery = (query: QueryRuns) =>
+  queryOptions({ queryKey: ["runs", query], queryFn: ({ signal }) => fetchRuns(query, signal) });
+
+export const overviewQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["run", runId],
+    queryFn: async ({ signal }) => {
+      const reply = await get<Sparse<RunOverview>>(`/api/v1/runs/${encodeURIComponent(runId)}/overview`, {}, signal);
+      return { metrics: [], children: [], model_versions: [], ...reply } as unknown as RunOverview;
+    },
+    refetchInterval: (query) => (query.state.data?.run.info.status === "RUNNING" ? LIVE_MS : false),
+  });
+
+export const seriesQuery = (query: QuerySeries, live: boolean) =>
+  queryOptions({
+    queryKey: ["series", query],
+    queryFn: ({ signal }) => querySeries(query, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: live ? LIVE_MS : false,
+  });
+
+export const filesQuery = (runId: string, path: string) =>
+  queryOptions({
+    queryKey: ["files", runId, path],
+    queryFn: async ({ signal }) => {
+      const files: RunFiles["files"] = [];
+      let token: string | undefined;
+      do {
+        const query = { run_id: runId, path: path || undefined, page_token: token };
+        const reply = await get<Sparse<RunFiles>>("/api/2.0/mlflow/artifacts/list", query, signal);
+        files.push(...(reply.files ?? []));
+        token = reply.next_page_token ?? undefined;
+      } while (token && files.length < 10_000);
+      return files;
+    },
+  });
+
+export const fileQuery = (runId: string, path: string, most: number) =>
+  queryOptions({
+    queryKey: ["file", runId, path, most],
+    queryFn: ({ signal }) => getBytes(artifactUrl(runId, path), most, signal),
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+
+export const loggedModelQuery = (modelId: string) =>
+  queryOptions({
+    queryKey: ["logged-model", modelId],
+    queryFn: async ({ signal }) => {
+      const path = `/api/2.0/mlflow/logged-models/${encodeURIComponent(modelId)}`;
+      return (await get<{ model: LoggedModel }>(path, {}, signal)).model;
+    },
+    staleTime: 30_000,
+  });
+
+export const modelsQuery = queryOptions({
+  queryKey: ["models"],
+  queryFn: async ({ signal }) => {
+    const reply = await get<{ models?: Sparse<RegistryRow>[] }>("/api/v1/models", {}, signal);
+    return (reply.models ?? []).map((row) => ({ versions: 0, aliases: {}, tags: {}, ...row })) as RegistryRow[];
+  },
+});
+
+export const modelQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["model", name],
+    queryFn: async ({ signal }) => {
+      const reply = await get<{ model: Sparse<RegistryRow>; versions?: RegisteredModelPage["versions"] }>(
+        `/api/v1/models/${encodeURIComponent(name)}`,
+        {},
+        signal,
+      );
+      const model = { versions: 0, aliases: {}, tags: {}, ...reply.model } as RegistryRow;
+      return { model, versions: reply.versions ?? [] } satisfies RegisteredModelPage;
+    },
+  });

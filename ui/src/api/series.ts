@@ -1,0 +1,102 @@
+/** Series as they come over the wire, decoded: binary columns become numbers, absent buckets become `undefined`. */
+
+import { postForMessagePack } from "./client";
+import type { QuerySeries } from "./types";
+
+type MaybeNumber = number | null | undefined;
+
+/** One line of a chart. `undefined` = nothing logged there, `null` = a point that is not finite. */
+export interface Series {
+  runId: string;
+  key: string;
+  /** Points logged in the window. */
+  points: number;
+  mean: MaybeNumber[];
+  /** Smallest and largest value of each bucket; absent when `mean` holds the values themselves. */
+  low?: MaybeNumber[];
+  high?: MaybeNumber[];
+  /** `[index, kind]`: 0 = NaN, 1 = +Infinity, −1 = −Infinity. */
+  nonFinite: [index: number, kind: number][];
+}
+
+/** Lines on one grid. */
+export interface Frame {
+  exact: boolean;
+  /** Steps, or milliseconds for time and relative time. Buckets are placed at their middle. */
+  x: number[];
+  /** Width of a bucket; 0 when exact. */
+  dx: number;
+  series: Series[];
+  missing: [runId: string, key: string][];
+}
+
+interface WireSeries {
+  run_id: string;
+  key: string;
+  points: number;
+  mean: Uint8Array;
+  min?: Uint8Array;
+  max?: Uint8Array;
+  non_finite?: [number, number][];
+}
+
+interface WireFrame {
+  exact: boolean;
+  n: number;
+  series: WireSeries[];
+  x?: Uint8Array;
+  x0?: number;
+  dx?: number;
+  missing?: [string, string][];
+}
+
+/** Lines for one chart. */
+export async function querySeries(query: QuerySeries, signal?: AbortSignal): Promise<Frame> {
+  return readFrame((await postForMessagePack("/api/v1/series", query, signal)) as WireFrame, query.x ?? "step");
+}
+
+/** The frame that a message means. */
+export function readFrame(wire: WireFrame, axis: string): Frame {
+  const dx = wire.exact ? 0 : (wire.dx ?? 1);
+  const x0 = wire.x0 ?? 0;
+  // Steps are whole numbers: a bucket of width 4 from 8 holds 8, 9, 10, 11 and its middle is 9.5.
+  const middle = axis === "step" ? (dx - 1) / 2 : dx / 2;
+  const x = wire.exact
+    ? [...float64(wire.x ?? new Uint8Array(0))]
+    : Array.from({ length: wire.n }, (_, index) => x0 + index * dx + middle);
+  return {
+    exact: wire.exact,
+    x,
+    dx,
+    series: wire.series.map((one) => readSeries(one, wire.exact)),
+    missing: wire.missing ?? [],
+  };
+}
+
+function readSeries(wire: WireSeries, exact: boolean): Series {
+  const marks = wire.non_finite ?? [];
+  const base = { runId: wire.run_id, key: wire.key, points: wire.points, nonFinite: marks };
+  if (exact) return { ...base, mean: column(float64(wire.mean), marks) };
+  return {
+    ...base,
+    mean: column(float32(wire.mean), marks),
+    low: column(float32(wire.min ?? new Uint8Array(0)), marks),
+    high: column(float32(wire.max ?? new Uint8Array(0)), marks),
+  };
+}
+
+/** Not-a-number means "nothing here", except where a mark says that something not finite was logged: that breaks the line. */
+function column(values: Float32Array | Float64Array, marks: readonly [number, number][]): MaybeNumber[] {
+  const result: MaybeNumber[] = Array.from(values, (value) => (Number.isFinite(value) ? value : undefined));
+  for (const [index] of marks) if (result[index] === undefined) result[index] = null;
+  return result;
+}
+
+// The columns lie at any offset of the message: copied, because a typed array must begin at a multiple of its width.
+function float64(bytes: Uint8Array): Float64Array {
+  return new Float64Array(bytes.slice().buffer);
+}
+
+function float32(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.slice().buffer);
+}

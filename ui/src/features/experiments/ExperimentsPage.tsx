@@ -1,0 +1,194 @@
+/** Home: all experiments, what runs now, and how to begin when there is nothing yet. */
+
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { FlaskConical } from "lucide-react";
+import { useMemo } from "react";
+import { experimentsQuery } from "@/api/queries";
+import type { ExperimentSummary } from "@/api/types";
+import { Button } from "@/components/Button";
+import { Page, PageHead } from "@/components/Page";
+import { StatusDot } from "@/components/Run";
+import { SearchInput } from "@/components/SearchInput";
+import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
+import { Ago, Chip, Snippet } from "@/components/Value";
+import { formatCount, plural } from "@/lib/format";
+import { formatSort, nextSort, parseSort, type SortKey } from "@/lib/search";
+import { Grid, type GridColumn } from "@/table/Grid";
+import styles from "./ExperimentsPage.module.css";
+
+const route = getRouteApi("/");
+
+export function ExperimentsPage() {
+  const search = route.useSearch();
+  const navigate = useNavigate({ from: "/" });
+  const query = useQuery(experimentsQuery);
+  const sort = parseSort(search.sort);
+  const wanted = search.q ?? "";
+  const rows = useMemo(
+    () => arrange(query.data ?? [], wanted, parseSort(search.sort)),
+    [query.data, wanted, search.sort],
+  );
+  const columns = useMemo(() => gridColumns(rows), [rows]);
+  const total = query.data?.length ?? 0;
+  const running = query.data?.reduce((sum, row) => sum + row.running_count, 0) ?? 0;
+  const setQuery = (q: string) => navigate({ search: (old) => ({ ...old, q: q || undefined }), replace: true });
+  const head = (
+    <PageHead
+      title="Experiments"
+      meta={
+        total > 0 && (
+          <span>
+            {plural(total, "experiment")}
+            {running > 0 && ` · ${plural(running, "run")} running`}
+          </span>
+        )
+      }
+      tools={total > 0 && <SearchInput main label="Search experiments" value={wanted} onChange={setQuery} />}
+    />
+  );
+  if (query.isPending)
+    return (
+      <Page head={head}>
+        <Skeleton />
+      </Page>
+    );
+  if (!query.data)
+    return (
+      <Page head={head}>
+        <ErrorState error={query.error} retry={() => query.refetch()} />
+      </Page>
+    );
+  if (query.data.every((row) => row.run_count === 0) && total <= 1)
+    return (
+      <Page head={head}>
+        <FirstSteps />
+      </Page>
+    );
+  return (
+    <Page head={head} fixed>
+      <ProgressLine active={query.isFetching && !query.isRefetching} />
+      {query.error && <ErrorState compact error={query.error} retry={() => query.refetch()} />}
+      {rows.length === 0 ? (
+        <EmptyState title="Nothing matches">
+          <p>
+            “{wanted}” hides all {plural(total, "experiment")}.
+          </p>
+          <Button onClick={() => setQuery("")}>Clear search</Button>
+        </EmptyState>
+      ) : (
+        <Grid
+          label="Experiments"
+          columns={columns}
+          rowCount={rows.length}
+          rowId={(row) => rows[row]?.experiment_id ?? null}
+          sort={sort ?? { column: "activity", descending: true }}
+          onSort={(column) =>
+            navigate({ search: (old) => ({ ...old, sort: formatSort(nextSort(sort, column)) }), replace: true })
+          }
+          onOpen={(row) => navigate({ to: "/e/$exp/runs", params: { exp: rows[row]!.experiment_id } })}
+          resetKey={`${wanted}\n${search.sort ?? ""}`}
+        />
+      )}
+    </Page>
+  );
+}
+
+const VALUES: Record<string, (row: ExperimentSummary) => number | string> = {
+  name: (row) => row.name.toLowerCase(),
+  runs: (row) => row.run_count,
+  running: (row) => row.running_count,
+  activity: (row) => row.last_activity ?? row.creation_time ?? 0,
+  created: (row) => row.creation_time ?? 0,
+};
+
+/** Rows that match, in order. The server answers newest activity first. */
+function arrange(rows: readonly ExperimentSummary[], wanted: string, sort: SortKey | null): ExperimentSummary[] {
+  const needle = wanted.toLowerCase();
+  const found = rows.filter((row) => {
+    const words = [row.name, row.note ?? "", ...Object.entries(row.tags).flat()];
+    return words.some((word) => word.toLowerCase().includes(needle));
+  });
+  const value = sort && VALUES[sort.column];
+  if (!value) return found;
+  const direction = sort.descending ? -1 : 1;
+  return found.sort((left, right) => {
+    const [a, b] = [value(left), value(right)];
+    return direction * (a < b ? -1 : a > b ? 1 : 0);
+  });
+}
+
+function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
+  const column = (
+    id: string,
+    label: string,
+    width: number,
+    cell: (row: ExperimentSummary) => React.ReactNode,
+    end = false,
+  ) => ({
+    id,
+    label,
+    width,
+    align: end ? ("end" as const) : undefined,
+    sortable: id in VALUES,
+    cell: (index: number) => (rows[index] ? cell(rows[index]) : null),
+  });
+  return [
+    column("name", "Name", 340, (row) => (
+      <Link to="/e/$exp/runs" params={{ exp: row.experiment_id }} className={styles.name} title={row.name}>
+        {row.name}
+      </Link>
+    )),
+    column("runs", "Runs", 90, (row) => <span>{formatCount(row.run_count)}</span>, true),
+    column(
+      "running",
+      "Running",
+      100,
+      (row) =>
+        row.running_count > 0 ? (
+          <span className={styles.running}>
+            <StatusDot status="RUNNING" /> {formatCount(row.running_count)}
+          </span>
+        ) : (
+          <span className={styles.faint}>–</span>
+        ),
+      true,
+    ),
+    column("activity", "Last activity", 140, (row) => <Ago time={row.last_activity ?? row.creation_time} />),
+    column("created", "Created", 140, (row) => <Ago time={row.creation_time} />),
+    column("note", "Note and tags", 460, (row) => (
+      <span className={styles.notes}>
+        {Object.entries(row.tags)
+          .filter(([key]) => !key.startsWith("mlflow."))
+          .slice(0, 4)
+          .map(([key, value]) => (
+            <Chip key={key} title={`${key}: ${value}`}>
+              {key}: {value}
+            </Chip>
+          ))}
+        {row.note && (
+          <span className={styles.faint} title={row.note}>
+            {row.note}
+          </span>
+        )}
+      </span>
+    )),
+  ];
+}
+
+/** What to do when nothing was ever logged. */
+function FirstSteps() {
+  const origin = window.location.origin;
+  return (
+    <EmptyState title="No runs yet" icon={<FlaskConical size={20} strokeWidth={1.5} />}>
+      <p>Log something from Python and it appears here within a second or two.</p>
+      <h3>With Runlore</h3>
+      <Snippet
+        label="Runlore snippet"
+        code={`import runlore\n\nrunlore.set_tracking_uri("${origin}")\nrunlore.set_experiment("first steps")\nwith runlore.start_run():\n    runlore.log_param("lr", 0.01)\n    for step in range(100):\n        runlore.log_metric("loss", 1 / (step + 1), step=step)`}
+      />
+      <h3>With an MLflow client, as it is</h3>
+      <Snippet label="MLflow snippet" code={`export MLFLOW_TRACKING_URI=${origin}\npython train.py`} />
+    </EmptyState>
+  );
+}

@@ -1,0 +1,306 @@
+/** The run at first sight: results, parameters, where it came from, what went in and what came out. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { loggedModelQuery, runsQuery } from "@/api/queries";
+import type { Run, RunOverview } from "@/api/types";
+import { KeyValues } from "@/components/KeyValues";
+import { Card } from "@/components/Page";
+import { RunChip } from "@/components/Run";
+import { Chip, CopyButton, Num } from "@/components/Value";
+import { ownStyle } from "@/lib/colours";
+import { formatNumber, plural, toNumber } from "@/lib/format";
+import styles from "./RunPage.module.css";
+
+/** Tags that the page shows in words elsewhere. */
+const SHOWN_TAGS = new Set([
+  "mlflow.note.content",
+  "mlflow.runName",
+  "mlflow.user",
+  "mlflow.parentRunId",
+  "mlflow.log-model.history",
+]);
+
+export function Overview({ overview }: { overview: RunOverview }) {
+  const { run } = overview;
+  const tags = new Map((run.data?.tags ?? []).map((tag) => [tag.key, tag.value]));
+  const note = tags.get("mlflow.note.content");
+  const userTags = (run.data?.tags ?? []).filter((tag) => !SHOWN_TAGS.has(tag.key) && !tag.key.startsWith("mlflow."));
+  return (
+    <div className={styles.grid}>
+      <div className={styles.column}>
+        {note && (
+          <Card title="Note">
+            <p className={styles.note}>{note}</p>
+          </Card>
+        )}
+        <Metrics overview={overview} />
+        <KeyValues
+          title="Params"
+          noun="param"
+          pairs={run.data?.params ?? []}
+          empty={
+            <>
+              Log one: <code>runlore.log_param("lr", 0.01)</code>
+            </>
+          }
+          searchFrom={12}
+        />
+      </div>
+      <div className={styles.column}>
+        <Source run={run} tags={tags} />
+        <Family overview={overview} />
+        <Datasets run={run} />
+        <Models overview={overview} />
+        <KeyValues
+          title="Tags"
+          noun="tag"
+          pairs={userTags}
+          empty={
+            <>
+              Set one: <code>runlore.set_tag("team", "vision")</code>
+            </>
+          }
+          searchFrom={12}
+        />
+      </div>
+    </div>
+  );
+}
+
+const MOST_METRICS = 30;
+
+function Metrics({ overview }: { overview: RunOverview }) {
+  const { metrics, run } = overview;
+  return (
+    <Card
+      flush
+      title={metrics.length ? `Metrics (${metrics.length})` : "Metrics"}
+      tools={
+        metrics.length > 0 && (
+          <CopyButton
+            label="Copy metrics as JSON"
+            text={() => JSON.stringify(Object.fromEntries(metrics.map((metric) => [metric.key, metric.last])), null, 2)}
+          />
+        )
+      }
+    >
+      {metrics.length === 0 ? (
+        <p className={styles.none}>
+          Log one: <code>runlore.log_metric("loss", 0.5, step=1)</code>
+        </p>
+      ) : (
+        <table className={styles.table}>
+          <thead>
+            <tr>
+              <th scope="col">Metric</th>
+              <th scope="col" className={styles.end}>
+                Last
+              </th>
+              <th scope="col" className={styles.end}>
+                Min
+              </th>
+              <th scope="col" className={styles.end}>
+                Max
+              </th>
+              <th scope="col" className={styles.end}>
+                Points
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {metrics.slice(0, MOST_METRICS).map((metric) => (
+              <tr key={metric.key}>
+                <th scope="row">
+                  <Link
+                    to="/e/$exp/r/$run/$tab"
+                    params={{ exp: run.info.experiment_id ?? "0", run: run.info.run_id, tab: "charts" }}
+                    search={{ m: metric.key }}
+                  >
+                    {metric.key}
+                  </Link>
+                </th>
+                <td className={styles.end}>
+                  <Num value={metric.last} />
+                </td>
+                <td className={styles.end} title={`step ${metric.minimum_step}`}>
+                  <Num value={metric.minimum} />
+                </td>
+                <td className={styles.end} title={`step ${metric.maximum_step}`}>
+                  <Num value={metric.maximum} />
+                </td>
+                <td className={styles.end}>
+                  <Num value={metric.count} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {metrics.length > MOST_METRICS && (
+        <p className={styles.none}>
+          {MOST_METRICS} of {plural(metrics.length, "metric")}; all of them under Metrics.
+        </p>
+      )}
+    </Card>
+  );
+}
+
+function Source({ run, tags }: { run: Run; tags: Map<string, string> }) {
+  const commit = tags.get("mlflow.source.git.commit");
+  const facts: [string, string | undefined][] = [
+    ["Source", tags.get("mlflow.source.name")],
+    ["Kind", tags.get("mlflow.source.type")?.toLowerCase()],
+    ["Entry point", tags.get("mlflow.project.entryPoint")],
+    ["Commit", commit],
+    ["Branch", tags.get("mlflow.source.git.branch") ?? tags.get("mlflow.gitBranch")],
+    ["Repository", tags.get("mlflow.source.git.repoURL") ?? tags.get("mlflow.gitRepoURL")],
+    ["Artifacts", run.info.artifact_uri],
+    ["Run id", run.info.run_id],
+  ];
+  return (
+    <Card title="Origin">
+      <dl className={styles.facts}>
+        {facts.map(
+          ([name, value]) =>
+            value && (
+              <FactRow key={name} name={name}>
+                <code title={value}>{name === "Commit" ? value.slice(0, 12) : value}</code>
+                <CopyButton text={value} label={`Copy ${name.toLowerCase()}`} />
+              </FactRow>
+            ),
+        )}
+      </dl>
+    </Card>
+  );
+}
+
+function FactRow({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+/** Parent and children, each with its name and status. */
+function Family({ overview }: { overview: RunOverview }) {
+  const exp = overview.run.info.experiment_id ?? "0";
+  const ids = [...(overview.parent_run_id ? [overview.parent_run_id] : []), ...overview.children];
+  const known = ids.slice(0, 200);
+  const { data } = useQuery({
+    ...runsQuery({
+      experiment_ids: [exp],
+      filter: `attributes.run_id IN (${known.map((id) => `'${id}'`).join(", ")})`,
+      columns: ["attributes.run_name", "attributes.status"],
+      limit: 200,
+    }),
+    enabled: known.length > 0,
+  });
+  if (ids.length === 0) return null;
+  const at = new Map(data?.run_ids.map((id, index) => [id, index]));
+  const chip = (id: string) => {
+    const index = at.get(id);
+    const field = (name: string) =>
+      index === undefined ? undefined : (data?.columns[name]?.[index] as string | undefined);
+    return (
+      <Link to="/e/$exp/r/$run/$tab" params={{ exp, run: id, tab: "overview" }}>
+        <RunChip
+          runId={id}
+          name={field("attributes.run_name") ?? id.slice(0, 8)}
+          status={field("attributes.status")}
+          style={ownStyle(id)}
+        />
+      </Link>
+    );
+  };
+  return (
+    <Card flush title={overview.children.length ? `Nested runs (${overview.children.length})` : "Parent run"}>
+      <ul className={styles.rows}>
+        {overview.parent_run_id && (
+          <li>
+            {chip(overview.parent_run_id)} <span className={styles.push}>parent</span>
+          </li>
+        )}
+        {overview.children.slice(0, 50).map((id) => (
+          <li key={id}>{chip(id)}</li>
+        ))}
+        {overview.children.length > 50 && <li>50 of {plural(overview.children.length, "child", "children")}</li>}
+      </ul>
+    </Card>
+  );
+}
+
+function Datasets({ run }: { run: Run }) {
+  const inputs = run.inputs?.dataset_inputs ?? [];
+  if (inputs.length === 0) return null;
+  return (
+    <Card flush title={`Datasets (${inputs.length})`}>
+      <ul className={styles.rows}>
+        {inputs.map(({ dataset, tags }) => (
+          <li key={`${dataset.name} ${dataset.digest}`}>
+            <span>{dataset.name}</span>
+            {(tags ?? []).map((tag) => (
+              <Chip key={tag.key} tone="accent" title={tag.key}>
+                {tag.value}
+              </Chip>
+            ))}
+            <span className={styles.push}>
+              {dataset.source_type} · <code>{dataset.digest}</code>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+function Models({ overview }: { overview: RunOverview }) {
+  const outputs = overview.run.outputs?.model_outputs ?? [];
+  const inputs = overview.run.inputs?.model_inputs ?? [];
+  const versions = overview.model_versions;
+  if (outputs.length + inputs.length + versions.length === 0) return null;
+  return (
+    <Card flush title="Models">
+      <ul className={styles.rows}>
+        {versions.map((version) => (
+          <li key={`${version.name} ${version.version}`}>
+            <Link to="/models/$name" params={{ name: version.name }}>
+              {version.name} v{version.version}
+            </Link>
+            {(version.aliases ?? []).map((alias) => (
+              <Chip key={alias} tone="accent">
+                @{alias}
+              </Chip>
+            ))}
+            <span className={styles.push}>registered</span>
+          </li>
+        ))}
+        {outputs.map((output) => (
+          <LoggedModelRow
+            key={output.model_id}
+            modelId={output.model_id}
+            words={`logged at step ${formatNumber(toNumber(output.step) ?? 0)}`}
+          />
+        ))}
+        {inputs.map((input) => (
+          <LoggedModelRow key={input.model_id} modelId={input.model_id} words="input" />
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+function LoggedModelRow({ modelId, words }: { modelId: string; words: string }) {
+  const { data } = useQuery(loggedModelQuery(modelId));
+  return (
+    <li>
+      <span>{data?.info.name || "model"}</span>
+      {data?.info.model_type && <Chip>{data.info.model_type}</Chip>}
+      <code title={modelId}>{modelId.slice(0, 10)}</code>
+      <CopyButton text={`models:/${modelId}`} label="Copy model URI" />
+      <span className={styles.push}>{words}</span>
+    </li>
+  );
+}

@@ -1,0 +1,119 @@
+/** Everything about one run: head, tabs, and what each tab shows. */
+
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { overviewQuery } from "@/api/queries";
+import type { RunOverview } from "@/api/types";
+import { Page, PageHead, tabClass } from "@/components/Page";
+import { StatusDot, Swatch } from "@/components/Run";
+import { ErrorState, Skeleton } from "@/components/States";
+import { Ago, CopyButton } from "@/components/Value";
+import { ownStyle } from "@/lib/colours";
+import { formatDuration } from "@/lib/format";
+import { useKeys } from "@/lib/keys";
+import { useNow } from "@/lib/now";
+import { MetricsTab } from "./MetricsTab";
+import { Overview } from "./Overview";
+import { ParamsTab } from "./ParamsTab";
+import styles from "./RunPage.module.css";
+
+const ChartsTab = lazy(() => import("./ChartsTab"));
+const ArtifactsTab = lazy(() => import("./artifacts/ArtifactsTab"));
+
+export const TABS = ["overview", "charts", "metrics", "params", "artifacts"] as const;
+export type Tab = (typeof TABS)[number];
+const TITLES: Record<Tab, string> = {
+  overview: "Overview",
+  charts: "Charts",
+  metrics: "Metrics",
+  params: "Params & tags",
+  artifacts: "Artifacts",
+};
+
+const route = getRouteApi("/e/$exp/r/$run/$tab");
+
+export function RunPage() {
+  const { exp, run: runId, tab } = route.useParams();
+  const navigate = useNavigate();
+  const query = useQuery(overviewQuery(runId));
+  const overview = query.data;
+  const open = TABS.includes(tab as Tab) ? (tab as Tab) : "overview";
+  useKeys(
+    TABS.map((each, index) => ({
+      keys: String(index + 1),
+      does: TITLES[each],
+      run: () => navigate({ to: "/e/$exp/r/$run/$tab", params: { exp, run: runId, tab: each } }),
+    })),
+  );
+  const fixed = open === "artifacts" || open === "metrics";
+  return (
+    <Page fixed={fixed} head={<Head overview={overview} exp={exp} runId={runId} />}>
+      {query.error && <ErrorState error={query.error} retry={() => query.refetch()} />}
+      {query.isPending && <Skeleton />}
+      {overview && (
+        <Suspense fallback={<Skeleton />}>
+          {open === "overview" && <Overview overview={overview} />}
+          {open === "charts" && <ChartsTab overview={overview} />}
+          {open === "metrics" && <MetricsTab metrics={overview.metrics} />}
+          {open === "params" && <ParamsTab overview={overview} />}
+          {open === "artifacts" && <ArtifactsTab runId={runId} />}
+        </Suspense>
+      )}
+    </Page>
+  );
+}
+
+function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp: string; runId: string }) {
+  const info = overview?.run.info;
+  const name = info?.run_name || runId.slice(0, 8);
+  return (
+    <PageHead
+      name={name}
+      title={
+        <>
+          <Swatch style={ownStyle(runId)} />
+          {name}
+        </>
+      }
+      meta={
+        info && (
+          <>
+            <StatusDot status={info.status ?? "RUNNING"} words />
+            {info.lifecycle_stage === "deleted" && <strong className={styles.deleted}>In the trash</strong>}
+            <span>
+              Started <Ago time={info.start_time} />
+            </span>
+            <Took start={info.start_time} end={info.end_time} />
+            {info.user_id && <span>by {info.user_id}</span>}
+            <span className={styles.id}>
+              <code>{runId.slice(0, 8)}</code>
+              <CopyButton text={runId} label="Copy run id" />
+            </span>
+          </>
+        )
+      }
+      tabs={TABS.map((tab) => (
+        <Link
+          key={tab}
+          to="/e/$exp/r/$run/$tab"
+          params={{ exp, run: runId, tab }}
+          className={tabClass}
+          activeOptions={{ includeSearch: false }}
+        >
+          {TITLES[tab]}
+        </Link>
+      ))}
+    />
+  );
+}
+
+function Took({ start, end }: { start: number | null | undefined; end: number | null | undefined }) {
+  const now = useNow();
+  if (!start) return null;
+  return (
+    <span>
+      {end ? `took ${formatDuration(end - start)}` : `running for ${formatDuration(Math.max(0, now - start))}`}
+    </span>
+  );
+}

@@ -1,0 +1,59 @@
+/** The head that the pages of one experiment share. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { experimentQuery } from "@/api/queries";
+import { PageHead, tabClass } from "@/components/Page";
+import { CopyButton } from "@/components/Value";
+
+interface ExperimentHeadProps {
+  experimentId: string;
+  page: string;
+  meta?: React.ReactNode;
+}
+
+export function ExperimentHead({ experimentId, page, meta }: ExperimentHeadProps) {
+  const { data } = useQuery(experimentQuery(experimentId));
+  const name = data?.name ?? "";
+  return (
+    <PageHead
+      title={name || " "}
+      name={`${page} · ${name}`}
+      meta={
+        <>
+          {meta}
+          <span>
+            id {experimentId} <CopyButton text={experimentId} label="Copy experiment id" />
+          </span>
+        </>
+      }
+      tabs={
+        <>
+          <Link
+            to="/e/$exp/runs"
+            params={{ exp: experimentId }}
+            search={keepFilter}
+            className={tabClass}
+            activeOptions={{ includeSearch: false }}
+          >
+            Runs
+          </Link>
+          <Link
+            to="/e/$exp/charts"
+            params={{ exp: experimentId }}
+            search={keepFilter}
+            className={tabClass}
+            activeOptions={{ includeSearch: false }}
+          >
+            Charts
+          </Link>
+        </>
+      }
+    />
+  );
+}
+
+/** Filter, order and selection are the experiment's, not the page's: they go along. */
+function keepFilter(old: Record<string, unknown>): Record<string, unknown> {
+  return { f: old.f, sort: old.sort, sel: old.sel, cols: old.cols };
+}

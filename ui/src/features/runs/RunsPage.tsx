@@ -1,0 +1,189 @@
+/** The runs of an experiment: find, order, mark. */
+
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { ChartLine, RefreshCw, Rows3 } from "lucide-react";
+import { useMemo } from "react";
+import { ApiError } from "@/api/client";
+import { columnsQuery, runsQuery } from "@/api/queries";
+import { Button } from "@/components/Button";
+import { Page } from "@/components/Page";
+import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
+import { CopyButton, Snippet } from "@/components/Value";
+import { FilterBar } from "@/filter/FilterBar";
+import { assignStyles } from "@/lib/colours";
+import { defaultColumns } from "@/lib/columns";
+import { formatCount, plural } from "@/lib/format";
+import { formatSort, nextSort, parseSort, type RunsSearch } from "@/lib/search";
+import { Grid } from "@/table/Grid";
+import { ColumnPicker } from "./ColumnPicker";
+import { FIXED, gridColumns } from "./columns";
+import { ExperimentHead } from "./ExperimentHead";
+import styles from "./RunsPage.module.css";
+import { useRunRows } from "./useRunRows";
+
+const route = getRouteApi("/e/$exp/runs");
+/** Runs that the charts show when none is selected. */
+const CHARTED = 20;
+const NEWEST = { column: "attributes.start_time", descending: true };
+
+export function RunsPage() {
+  const { exp } = route.useParams();
+  const search = route.useSearch();
+  const navigate = useNavigate({ from: "/e/$exp/runs" });
+  const catalogue = useQuery(columnsQuery(exp));
+  const entries = catalogue.data?.columns;
+  const columns = useMemo(() => search.cols ?? defaultColumns(entries ?? []), [search.cols, entries]);
+  const sort = useMemo(() => parseSort(search.sort), [search.sort]);
+  const fetched = useMemo(() => [...new Set([...FIXED, ...columns])], [columns]);
+  const order = useMemo(() => [sort ?? NEWEST], [sort]);
+  const rows = useRunRows({
+    experimentId: exp,
+    filter: search.f ?? "",
+    sort: order,
+    columns: fetched,
+    deleted: search.deleted ?? false,
+  });
+  const all = useQuery({ ...runsQuery({ experiment_ids: [exp], columns: [], limit: 1 }), enabled: Boolean(search.f) });
+  const selected = useMemo(() => new Set(search.sel), [search.sel]);
+  const numeric = useMemo(
+    () => new Set(entries?.filter((entry) => entry.numeric).map((entry) => entry.name)),
+    [entries],
+  );
+  const { version } = rows;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` stands for the rows, which are read late
+  const charted = useMemo(() => {
+    const first = Array.from({ length: Math.min(CHARTED, rows.total) }, (_, row) => rows.id(row)).filter(
+      (id) => id !== null,
+    );
+    return assignStyles(selected.size ? [...selected] : first);
+  }, [version, selected]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the same
+  const grid = useMemo(
+    () => gridColumns({ experimentId: exp, rows, columns, charted, numeric }),
+    [exp, version, columns, charted, numeric],
+  );
+
+  const change = (next: Partial<RunsSearch>) => navigate({ search: (old) => ({ ...old, ...next }), replace: true });
+  const select = (ids: string[], on: boolean) => {
+    const next = new Set(selected);
+    for (const id of ids) {
+      if (on) next.add(id);
+      else next.delete(id);
+    }
+    change({ sel: next.size ? [...next] : undefined });
+  };
+  const wrongFilter =
+    rows.error instanceof ApiError && rows.error.status === 400 && search.f ? rows.error.message : null;
+  const everything = search.f ? (all.data?.total ?? rows.total) : rows.total;
+
+  return (
+    <Page fixed head={<ExperimentHead experimentId={exp} page="Runs" />}>
+      <div className={styles.toolbar}>
+        <FilterBar
+          value={search.f ?? ""}
+          onApply={(f) => change({ f: f || undefined })}
+          catalogue={entries ?? []}
+          error={wrongFilter}
+        />
+        {rows.moved && (
+          <Button onClick={rows.showMoved} title="New runs or a new order arrived while you were reading">
+            <RefreshCw size={14} strokeWidth={1.5} aria-hidden="true" />
+            Show newest
+          </Button>
+        )}
+        <ColumnPicker
+          experimentId={exp}
+          columns={columns}
+          custom={search.cols !== undefined}
+          onChange={(cols) => change({ cols })}
+        />
+      </div>
+      <ProgressLine active={rows.fetching} />
+      {rows.error && !wrongFilter && <ErrorState error={rows.error} retry={rows.refetch} />}
+      {(rows.pending || catalogue.isPending) && !rows.error && <Skeleton rows={12} />}
+      {!rows.pending && rows.total === 0 && !rows.error && (
+        <NoRuns filter={search.f} everything={everything} onClear={() => change({ f: undefined })} experimentId={exp} />
+      )}
+      {rows.total > 0 && !catalogue.isPending && (
+        <Grid
+          label="Runs"
+          columns={grid}
+          rowCount={rows.total}
+          rowId={rows.id}
+          sort={sort ?? NEWEST}
+          onSort={(column) => change({ sort: formatSort(nextSort(sort, column)) })}
+          selection={{
+            selected,
+            onChange: select,
+            name: (row) => String(rows.cell(row, "attributes.run_name") ?? "run"),
+          }}
+          onOpen={(row) => {
+            const run = rows.id(row);
+            if (run) navigate({ to: "/e/$exp/r/$run/$tab", params: { exp, run, tab: "overview" } });
+          }}
+          onRows={rows.setVisible}
+          onHold={rows.setHold}
+          resetKey={`${exp}\n${search.f ?? ""}\n${search.sort ?? ""}`}
+        />
+      )}
+      <footer className={styles.footer}>
+        <span role="status">
+          {search.f ? `${formatCount(rows.total)} of ${plural(everything, "run")}` : plural(rows.total, "run")}
+          {selected.size > 0 && ` · ${formatCount(selected.size)} selected`}
+          {rows.anyRunning && " · live"}
+        </span>
+        {rows.total > 0 && (
+          <span className={styles.actions}>
+            {selected.size > 0 && (
+              <>
+                <CopyButton text={() => [...selected].join("\n")} label="Copy run ids" />
+                <Button small onClick={() => change({ sel: undefined })}>
+                  Clear selection
+                </Button>
+              </>
+            )}
+            <Link
+              to="/e/$exp/charts"
+              params={{ exp }}
+              search={{ f: search.f, sort: search.sort, sel: search.sel, cols: search.cols }}
+              className={styles.charts}
+            >
+              <ChartLine size={14} strokeWidth={1.5} aria-hidden="true" />
+              {selected.size > 0
+                ? `Chart ${plural(selected.size, "run")}`
+                : `Chart first ${Math.min(CHARTED, rows.total)}`}
+            </Link>
+          </span>
+        )}
+      </footer>
+    </Page>
+  );
+}
+
+interface NoRunsProps {
+  filter: string | undefined;
+  everything: number;
+  onClear: () => void;
+  experimentId: string;
+}
+
+function NoRuns({ filter, everything, onClear, experimentId }: NoRunsProps) {
+  if (filter) {
+    return (
+      <EmptyState title="No run matches" icon={<Rows3 size={20} strokeWidth={1.5} />}>
+        <p>The filter hides {everything > 0 ? `all ${plural(everything, "run")}` : "everything there could be"}.</p>
+        <Button onClick={onClear}>Clear filter</Button>
+      </EmptyState>
+    );
+  }
+  return (
+    <EmptyState title="No runs in this experiment yet" icon={<Rows3 size={20} strokeWidth={1.5} />}>
+      <p>A run appears here as soon as it starts.</p>
+      <Snippet
+        label="snippet"
+        code={`import runlore\n\nrunlore.set_tracking_uri("${window.location.origin}")\nwith runlore.start_run(experiment_id="${experimentId}"):\n    runlore.log_metric("loss", 0.5, step=1)`}
+      />
+    </EmptyState>
+  );
+}
