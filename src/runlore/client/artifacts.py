@@ -1,0 +1,148 @@
+"""Files of runs: up, down, listed, and written from Python values. Tables are in `tables.py`, images in `images.py`."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from runlore.client.base import ClientBase
+from runlore.entities import FileInfo
+from runlore.exceptions import InvalidParameter, MissingDependency
+
+if TYPE_CHECKING:
+    from runlore.blobs.base import BlobStore
+
+CHUNK = 1 << 20
+
+
+class ArtifactsClient(ClientBase):
+    """Files of runs. Paths are relative to the run's artifact root, with forward slashes."""
+
+    def list_artifacts(self, run_id: str, path: str | None = None) -> list[FileInfo]:
+        """Files and directories directly under `path`, sorted."""
+        from runlore.blobs.base import ArtifactPath
+
+        return self._files(run_id).list(ArtifactPath(path or ""))
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
+        """Fetch a file, or everything under a directory, into the local directory `dst_path`; returns the local path.
+
+        Without `dst_path` a new temporary directory is made. `""` means all files of the run.
+        """
+        from runlore.blobs.base import ArtifactPath
+
+        return str(self._files(run_id).download(ArtifactPath(path or ""), local_directory(dst_path)))
+
+    def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
+        """Store one local file, or a directory under its own name, under the directory `artifact_path`."""
+        local = Path(local_path)
+        path = PurePosixPath(artifact_path or "", local.resolve().name) if local.is_dir() else artifact_path
+        self._upload(run_id, local, str(path or ""))
+
+    def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
+        """Store everything in a local directory under the directory `artifact_path`."""
+        local = Path(local_dir)
+        if local.exists() and not local.is_dir():
+            raise InvalidParameter(f"{str(local)!r} is not a directory. hint: log_artifact stores single files.")
+        self._upload(run_id, local, artifact_path or "")
+
+    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+        """Store a text as a file in UTF-8."""
+        if not isinstance(text, str):
+            raise InvalidParameter(f"log_text expects text, got {type(text).__name__}. hint: log_dict stores dictionaries.")
+        self._write(run_id, artifact_file, text.encode("utf-8", "surrogateescape"))
+
+    def log_dict(self, run_id: str, dictionary: dict[str, Any], artifact_file: str) -> None:
+        """Store a dictionary as YAML when the file's name ends in .yml or .yaml, as JSON otherwise.
+
+        Values that JSON does not know are stored as their text.
+        """
+        if PurePosixPath(artifact_file).suffix.lower() in (".yml", ".yaml"):
+            import yaml
+
+            text = yaml.safe_dump(dictionary, indent=2, default_flow_style=False, allow_unicode=True, sort_keys=False)
+        else:
+            text = json.dumps(dictionary, indent=2, default=_plain, ensure_ascii=False)
+        self._write(run_id, artifact_file, text.encode())
+
+    def log_stream(self, run_id: str, stream: BinaryIO, artifact_file: str) -> None:
+        """Store what a binary stream gives, piece by piece: its length is not limited by memory."""
+        from runlore.blobs.base import ArtifactPath
+
+        if isinstance(stream, io.TextIOBase):
+            raise InvalidParameter("log_stream expects a binary stream. hint: open the file in mode 'rb'.")
+        self._files(run_id).write(ArtifactPath(artifact_file), _pieces(stream))
+
+    def log_figure(self, run_id: str, figure: Any, artifact_file: str, *, save_kwargs: dict[str, Any] | None = None) -> None:
+        """Store a matplotlib or plotly figure; the format follows from the name (.png, .svg, .pdf …, .html for plotly).
+
+        `save_kwargs` go to the figure's own saving function.
+        """
+        self._write(run_id, artifact_file, _drawn(figure, artifact_file, save_kwargs or {}))
+
+    def _files(self, run_id: str) -> BlobStore:
+        from runlore.api.runs import GetRun
+
+        return self._blobs(self._call(GetRun(run_id=run_id)).run.info.artifact_uri)
+
+    def _upload(self, run_id: str, local: Path, artifact_path: str) -> None:
+        from runlore.blobs.base import ArtifactPath
+
+        self._files(run_id).upload(local, ArtifactPath("" if artifact_path == "." else artifact_path))
+
+    def _write(self, run_id: str, artifact_file: str, content: bytes) -> None:
+        from runlore.blobs.base import ArtifactPath
+
+        if not artifact_file:
+            raise InvalidParameter("The name of the artifact file is empty.")
+        self._files(run_id).write(ArtifactPath(artifact_file), [content])
+
+
+def local_directory(path: str | Path | None) -> Path:
+    """A directory for a download: the given one, made when it is missing, or a new temporary one."""
+    if path is None:
+        return Path(tempfile.mkdtemp(prefix="runlore-"))
+    directory = Path(path)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    while piece := stream.read(CHUNK):
+        yield piece
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can not say: numpy values as plain ones, everything else as its text."""
+    for method in ("item", "tolist"):
+        if hasattr(value, method) and hasattr(value, "dtype"):
+            try:
+                return getattr(value, method)()
+            except ValueError:
+                continue  # item() of an array with several elements
+    return str(value)
+
+
+def _drawn(figure: Any, artifact_file: str, options: dict[str, Any]) -> bytes:
+    suffix = PurePosixPath(artifact_file).suffix.lstrip(".").lower()
+    buffer = io.BytesIO()
+    if hasattr(figure, "savefig"):
+        figure.savefig(buffer, **{"format": suffix or "png", **options})
+    elif not hasattr(figure, "write_html"):
+        raise InvalidParameter(f"Unsupported figure object type: {type(figure)}. Expected a matplotlib or plotly figure.")
+    elif suffix in ("html", "htm"):
+        html: str = figure.to_html(**options)
+        return html.encode()
+    else:
+        try:
+            figure.write_image(buffer, **{"format": suffix or "png", **options})
+        except ValueError as error:
+            raise MissingDependency(
+                f"Plotly could not draw {artifact_file!r}: {error}. "
+                "hint: pip install kaleido, or choose a name that ends in .html"
+            ) from error
+    return buffer.getvalue()

@@ -1,0 +1,219 @@
+"""What the parts of the client share: the way to the store, and the forms of values that MLflow users hand in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runlore.api.operation import Operation, ViewTypeWord
+from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, store_at
+from runlore.entities import ViewType
+from runlore.exceptions import InvalidParameter, RunloreError
+from runlore.store.base import Store
+
+if TYPE_CHECKING:
+    from runlore.blobs.base import BlobStore
+
+Reply = TypeVar("Reply")
+Item = TypeVar("Item")
+
+MAX_KEY, MAX_PARAM, MAX_TAG = 250, 6_000, 8_000
+"""Longest key, param value and tag value, in characters."""
+
+
+class PagedList(list[Item]):
+    """One page of a search: a list, and the `token` that asks for the next page (None on the last one)."""
+
+    def __init__(self, items: Iterable[Item], token: str | None) -> None:
+        super().__init__(items)
+        self.token = token or None
+
+    def to_list(self) -> list[Item]:
+        """The page without its token."""
+        return list(self)
+
+
+class RunOperations:
+    """What `synchronous=False` gives: `wait()` returns when the data is stored, and raises what went wrong."""
+
+    def __init__(self, operation_futures: list[Future[Any]] | None = None) -> None:
+        self._futures = operation_futures or []
+
+    def wait(self) -> None:
+        """Wait until everything is stored."""
+        for future in self._futures:
+            future.result()
+
+
+class ClientBase:
+    """The connection of a client. Safe to use from many threads; survives a fork."""
+
+    def __init__(
+        self,
+        tracking_uri: str | Path | None = None,
+        registry_uri: str | Path | None = None,
+        workspace_store_uri: str | None = None,
+    ) -> None:
+        """A client of the given stores; without arguments, of those chosen by `set_tracking_uri` or the environment.
+
+        A given `tracking_uri` is that of registered models too unless `registry_uri` says otherwise. Workspaces are not
+        offered: `workspace_store_uri` must be None.
+        """
+        if workspace_store_uri is not None:
+            raise InvalidParameter(f"Runlore has no workspaces; workspace_store_uri was {workspace_store_uri!r}.")
+        self._tracking_uri = absolute_uri(tracking_uri) if tracking_uri else get_tracking_uri()
+        own = self._tracking_uri if tracking_uri else get_registry_uri()
+        self._registry_uri = absolute_uri(registry_uri) if registry_uri else own
+
+    @property
+    def tracking_uri(self) -> str:
+        """The URI of the store of experiments and runs."""
+        return self._tracking_uri
+
+    @property
+    def store(self) -> Store:
+        """The store of experiments, runs and logged models."""
+        return store_at(self._tracking_uri)
+
+    @property
+    def registry_store(self) -> Store:
+        """The store of registered models."""
+        return store_at(self._registry_uri)
+
+    def _call(self, operation: Operation[Reply]) -> Reply:
+        return self.store.call(operation)
+
+    def _register(self, operation: Operation[Reply]) -> Reply:
+        return self.registry_store.call(operation)
+
+    def _log(self, operations: Iterable[Operation[Any]], synchronous: bool | None) -> RunOperations | None:
+        """Every logging call goes through here, and returns when the data is on stable storage."""
+        if synchronous is not False:
+            for operation in operations:
+                self.store.call(operation)
+            return None
+        done: Future[None] = Future()
+        try:
+            self._log(operations, True)
+            done.set_result(None)
+        except RunloreError as error:
+            done.set_exception(error)
+        return RunOperations([done])
+
+    def _blobs(self, artifact_uri: str) -> BlobStore:
+        from runlore.blobs.uri import open_blobs
+
+        return open_blobs(artifact_uri, self.store, foreign=True)
+
+
+# -- values ---------------------------------------------------------------------------------------------------------------
+
+
+def now() -> int:
+    """The time as Unix milliseconds."""
+    return int(time.time() * 1000)
+
+
+def view_type_word(view_type: Any) -> ViewTypeWord:
+    """The word for a view type given as MLflow's number (1 active, 2 deleted, 3 all), as a word, or as an enum of either."""
+    value = getattr(view_type, "value", view_type)
+    words: dict[Any, ViewTypeWord] = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
+    words |= {word: word for word in words.values()}
+    if value not in words:
+        raise InvalidParameter(f"Invalid view type {view_type!r}. Expected {', '.join(vars_of(ViewType))}.")
+    return words[value]
+
+
+def vars_of(words: type) -> list[str]:
+    """The public constants of a class of words."""
+    return [name for name in vars(words) if name.isupper()]
+
+
+def key_text(key: Any, noun: str) -> str:
+    """A key of a metric, param or tag, checked here so that the message can name it."""
+    if key is None or not isinstance(key, str) or not key:
+        raise InvalidParameter(f"Invalid {noun} key {key!r}. A key name must be provided: text of 1 to {MAX_KEY} characters.")
+    if len(key) > MAX_KEY:
+        raise InvalidParameter(f"{noun.capitalize()} key {key[:50]!r}… exceeds the maximum length of {MAX_KEY} characters.")
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in key):
+        raise InvalidParameter(f"Invalid {noun} key {key!r}: half of a surrogate pair can not be stored.")
+    return key
+
+
+def param_text(key: str, value: Any) -> str:
+    """A param value of any type as text of at most 6,000 characters."""
+    text = str(value)
+    if len(text) > MAX_PARAM:
+        raise InvalidParameter(
+            f"'Param value' exceeds the maximum length of {MAX_PARAM} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
+            "hint: log long values with log_text or log_dict."
+        )
+    return text
+
+
+def tag_text(key: str, value: Any) -> str:
+    """A tag value of any type as text of at most 8,000 characters."""
+    text = str(value)
+    if len(text) > MAX_TAG:
+        raise InvalidParameter(
+            f"'Tag value' exceeds the maximum length of {MAX_TAG} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
+            "hint: log long values with log_text or log_dict."
+        )
+    return text
+
+
+def metric_number(key: str, value: Any) -> float:
+    """A metric value as a float: numbers, texts of numbers, numpy scalars, arrays and tensors of one element.
+
+    NaN and infinities are numbers.
+    """
+    if isinstance(value, float):
+        return value
+    if value is None:
+        raise InvalidParameter(f"Missing value for required parameter 'value' of metric '{key}'.")
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise InvalidParameter(
+            f"Invalid value {str(value)[:100]!r} of type {type(value).__name__} for metric '{key}'. "
+            "Please specify value as a valid double (64-bit floating point)."
+        ) from None
+
+
+def step_number(step: Any) -> int:
+    """A step as an integer; None is 0. Whole floats and numpy integers are fine."""
+    if step is None:
+        return 0
+    try:
+        if not isinstance(step, str) and step == int(step):
+            return int(step)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidParameter(f"Invalid step {step!r}. Step must be a whole number (64-bit integer).")
+
+
+def in_chunks(items: list[Item], size: int) -> list[list[Item]]:
+    """The items in lists of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def all_pages(page: Callable[[str | None, int], PagedList[Item]], limit: int | None, page_size: int) -> list[Item]:
+    """Items of all pages, at most `limit`. `page(token, size)` asks for one page."""
+    items: list[Item] = []
+    token: str | None = None
+    while limit is None or len(items) < limit:
+        size = page_size if limit is None else min(page_size, limit - len(items))
+        found = page(token, size)
+        items += found
+        token = found.token
+        if not token:
+            break
+    return items
+
+
+def tag_pairs(tags: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Tags as checked pairs of texts."""
+    return [(key_text(key, "tag"), tag_text(key, value)) for key, value in (tags or {}).items()]
