@@ -147,3 +147,7 @@ def error_from_code(code: str, message: str) -> RunloreError:
     """The error that a server's `{"error_code", "message"}` body stands for."""
     kind = _BY_CODE.get(code)
     return kind(message) if kind else RunloreError(message, error_code=code)
+
+
+MlflowException = RestException = RunloreError
+"""The names under which scripts written for MLflow catch these errors."""
