@@ -36,8 +36,7 @@ class ArtifactPath(str):
 
     def child(self, name: str) -> ArtifactPath:
         """The path of `name` (one or more parts) under this one."""
-        checked = ArtifactPath(name)
-        return ArtifactPath(f"{self}/{checked}" if self and checked else f"{self}{checked}")
+        return ArtifactPath(f"{self}/{name}" if self and name else f"{self}{name}")
 
 
 def _refusal(text: str) -> str | None:

@@ -9,7 +9,7 @@ by a lifecycle rule.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from runlore.blobs.base import ArtifactPath
@@ -87,30 +87,17 @@ class ObjectBlobs(BlobTree):
         except FileNotFoundError:
             raise not_found(path) from None
         yield b""
-        for chunk in found.stream(min_chunk_size=CHUNK):
-            yield bytes(chunk)
+        for piece in found.stream(min_chunk_size=CHUNK):
+            view = memoryview(piece)  # the piece lives outside Python's memory and can be as large as the object
+            for offset in range(0, len(view), CHUNK):
+                yield bytes(view[offset : offset + CHUNK])
 
     def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
-        path, source = file_path(path), iter(chunks)
-        head = bytearray()
-        for chunk in source:
-            head += chunk
-            if len(head) > _PART:
-                return self._write_parts(path, chain([bytes(head)], source))
-        self._store.put(path, bytes(head), use_multipart=False)
-        return len(head)
+        import obstore
 
-    def _write_parts(self, path: ArtifactPath, chunks: Iterator[bytes]) -> int:
-        sizes = 0
-
-        def counted() -> Iterator[bytes]:
-            nonlocal sizes
-            for chunk in chunks:
-                sizes += len(chunk)
-                yield chunk
-
-        self._store.put(path, counted(), use_multipart=True, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
-        return sizes
+        # Not obstore.put(iterator): it runs the iterator inside its event loop, where reading from another store panics.
+        with obstore.open_writer(self._store, file_path(path), buffer_size=_PART, max_concurrency=_PARTS_AT_ONCE) as writer:
+            return sum(writer.write(chunk) for chunk in chunks)
 
     def delete(self, path: ArtifactPath) -> None:
         path = ArtifactPath(path)

@@ -110,28 +110,28 @@ class Subtree(BlobTree):
         return f"{self.whole!r}.under({str(self.prefix)!r})"
 
     def list(self, path: ArtifactPath) -> Files:
-        return [self._inside(info) for info in self.whole.list(self.prefix.child(path))]
+        return [self._inside(info) for info in self.whole.list(self._below(path))]
 
     def stat(self, path: ArtifactPath) -> FileInfo:
-        return self._inside(self.whole.stat(self.prefix.child(path)))
+        return self._inside(self.whole.stat(self._below(path)))
 
     def tag(self, path: ArtifactPath) -> str | None:
-        return self.whole.tag(self._file(path))
+        return self.whole.tag(self._below(file_path(path)))
 
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        return self.whole.read(self._file(path), start, end)
+        return self.whole.read(self._below(file_path(path)), start, end)
 
     def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
-        return self.whole.write(self._file(path), chunks)
+        return self.whole.write(self._below(file_path(path)), chunks)
 
     def write_file(self, local: Path, path: ArtifactPath) -> int:
-        return self.whole.write_file(local, self._file(path))
+        return self.whole.write_file(local, self._below(file_path(path)))
 
     def delete(self, path: ArtifactPath) -> None:
-        self.whole.delete(self.prefix.child(path))
+        self.whole.delete(self._below(path))
 
-    def _file(self, path: ArtifactPath) -> ArtifactPath:
-        return self.prefix.child(file_path(path))
+    def _below(self, path: ArtifactPath) -> ArtifactPath:
+        return self.prefix.child(ArtifactPath(path))
 
     def _inside(self, info: FileInfo) -> FileInfo:
         path = info.path.removeprefix(self.prefix).removeprefix("/")
