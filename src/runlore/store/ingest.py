@@ -1,7 +1,7 @@
 """Group commit: one writer thread takes every operation that waits and commits them together.
 
-A durable commit costs the same for one operation as for a hundred. Each operation has a savepoint of its own, so that a bad
-one is undone alone; nobody is answered before the commit is on the disk. When nobody waits, the thread does chores.
+A durable commit costs the same for one operation as for a hundred. A bad operation is undone alone; nobody is answered before
+the commit is on the disk. When nobody waits, the thread does chores.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from runlore.api.operation import Operation
-from runlore.exceptions import LimitExceeded, RunloreError, Unavailable
+from runlore.exceptions import LimitExceeded, Unavailable
 from runlore.store.sql.database import Conflict, Database, DiskFailure, LostConnection, Transaction
 
 CAPACITY = 10_000
 """Operations that may wait; one more is refused with `LimitExceeded`."""
-GROUP = 500
+GROUP = 100
 """Operations in one commit, at most."""
-ATTEMPTS = 3
+ATTEMPTS = 4
 IDLE_SECONDS = 0.05  # without operations before chores begin
 CHORE_SECONDS = 1.0  # under steady load, one round of chores this often
 
@@ -30,6 +30,10 @@ Answer = Callable[[Transaction, Operation[Any]], Any]
 _Item = tuple[Operation[Any], "Future[Any]"]
 
 logger = logging.getLogger("runlore.store")
+
+
+class _OneFailed(Exception):
+    """An operation of a group failed and there was no savepoint to go back to."""
 
 
 class Ingest:
@@ -99,14 +103,18 @@ class Ingest:
         return None
 
     def _commit(self, group: list[_Item]) -> None:
-        failure: RunloreError = Unavailable("")
+        failure = Unavailable("")
+        careful = False
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                outcomes = self._attempt(group, last=attempt == ATTEMPTS)
-            except (LostConnection, Conflict) as error:
-                failure = error
+                outcomes = self._attempt(group, careful, last=attempt == ATTEMPTS)
+            except _OneFailed:
+                careful = True
                 continue
-            except RunloreError as error:
+            except (LostConnection, Conflict) as error:
+                failure, careful = error, True
+                continue
+            except Unavailable as error:
                 failure = error
                 break
             except Exception as error:  # a transaction in a state nobody thought of: these are refused, the next ones go on
@@ -125,8 +133,12 @@ class Ingest:
         for _, future in group:
             future.set_exception(Unavailable(failure.message))
 
-    def _attempt(self, group: list[_Item], last: bool) -> list[tuple[Any, Exception | None]]:
-        """One transaction for the group: a reply or an error for each. Raises when the transaction as a whole failed."""
+    def _attempt(self, group: list[_Item], careful: bool, last: bool) -> list[tuple[Any, Exception | None]]:
+        """One transaction for the group: a reply or an error for each. Raises when the transaction as a whole failed.
+
+        Errors are rare and savepoints are two round trips to PostgreSQL, so the first attempt goes without; when an operation
+        fails, everything is undone and done again, carefully.
+        """
         if self.failure:
             raise DiskFailure(self.failure)
         db = self._database.write()
@@ -134,20 +146,23 @@ class Ingest:
         outcomes: list[tuple[Any, Exception | None]] = []
         try:
             for operation, _ in group:
-                db.savepoint()
+                if careful:
+                    db.savepoint()
                 try:
                     outcomes.append((self._answer(db, operation), None))
-                    db.release()
-                except Conflict as error:
-                    if not last:
-                        raise
-                    db.rollback_to()
+                except Exception as error:  # handed to whoever waits for the operation; the writer and the others go on
+                    if isinstance(error, Unavailable) and not (last and isinstance(error, Conflict)):
+                        raise  # the database's fault, not this operation's
                     outcomes.append((None, error))
-                except Unavailable:  # the database, not this operation
-                    raise
-                except Exception as error:  # noqa: BLE001  # handed to whoever waits for it; the writer and the others go on
-                    db.rollback_to()
-                    outcomes.append((None, error))
+                    if careful:
+                        db.rollback_to()
+                    elif len(group) == 1:
+                        return outcomes
+                    else:
+                        raise _OneFailed from error
+                else:
+                    if careful:
+                        db.release()
             db.commit()
             committed = True
         finally:
