@@ -1,0 +1,78 @@
+"""The `runlore` program: a table of commands, each imported only when it is asked for, and the place where errors end.
+
+Adding a command is one line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from runlore.exceptions import RunloreError
+from runlore.version import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "server": ("runlore.cli.server:server", "Serve a store to clients and browsers."),
+    "ui": ("runlore.cli.server:ui", "Open the dashboard of a directory in the browser."),
+    "run": ("runlore.cli.run:run", "Run a training script."),
+}
+"""Name -> (where it is defined, one line of help, so that `runlore --help` imports nothing)."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="runlore", message="%(prog)s %(version)s")
+def group() -> None:
+    """Experiment tracking for machine learning.
+
+    \b
+    runlore ui                     look at the runs of this project
+    runlore server                 a server for MLflow and Runlore clients
+    runlore run train.py           run a training script
+
+    Tab completion: eval "$(_RUNLORE_COMPLETE=bash_source runlore)" (or zsh_source, fish_source).
+    """
+
+
+def main() -> None:
+    """The entry point: exit code 0, or one line on stderr and 1 (2 for wrong usage)."""
+    try:
+        group(prog_name="runlore")
+    except RunloreError as error:
+        _fail(error.message)
+    except Exception as error:  # the boundary: a user reads one line, a developer asks for the rest
+        if os.environ.get("RUNLORE_TRACEBACK"):
+            raise
+        _fail(f"{type(error).__name__}: {error} (RUNLORE_TRACEBACK=1 shows where)")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Everything that is served, put together: this file is the list of the house's doors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from functools import cache, partial
+from pathlib import Path
+
+from runlore.api.openapi import document
+from runlore.api.operation import Public
+from runlore.server import static
+from runlore.server.artifacts import Artifacts
+from runlore.server.auth import Access, LocalAccess
+from runlore.server.dispatch import Dispatcher, SubmittingStore, add_operations
+from runlore.server.http import Receive, Reply, Request, Scope, Send, json_reply, text_reply
+from runlore.server.reference import STYLE, page
+from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.server.security import Security
+from runlore.version import MLFLOW_VERSION, __version__
+
+
+class App:
+    """The ASGI application of one store. When it shuts down it closes the store, after the last request."""
+
+    def __init__(
+        self,
+        store: SubmittingStore,
+        host: str = "127.0.0.1",
+        allowed_hosts: Iterable[str] = (),
+        access: Access | None = None,
+        dashboard: Path = static.FOLDER,
+    ) -> None:
+        access = access or LocalAccess()
+        self._store = store
+        self._artifacts = Artifacts(store, access)
+        self.routes = Routes()
+        add_operations(self.routes, store, access, self._artifacts.operations())
+        self._artifacts.add_to(self.routes)
+        _add_pages(self.routes, store)
+        static.Dashboard(dashboard).add_to(self.routes)
+        self._guarded = Security(Dispatcher(self.routes), host, allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or follow the server's start and stop. WebSockets are not spoken."""
+        if scope["type"] == "http":
+            await self._guarded(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+                continue
+            await asyncio.to_thread(self._close)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+    def _close(self) -> None:
+        self._artifacts.close()
+        self._store.close()
+
+
+def _add_pages(routes: Routes, store: SubmittingStore) -> None:
+    pages: dict[str, Handler] = {
+        "/health": partial(_health, store),
+        "/version": _version,
+        "/api/openapi.json": _openapi,
+        "/api/docs": _reference,
+        "/api/docs.css": _style,
+    }
+    for path, handle in pages.items():
+        routes.add(Endpoint("Page", "GET", path, Public, handle))
+
+
+async def _health(store: SubmittingStore, request: Request) -> Reply:
+    """`OK`, as MLflow says it, unless the store takes no more writes."""
+    failure = getattr(store, "failure", None)
+    return text_reply(f"The store takes no writes: {failure}", status=503) if failure else text_reply("OK")
+
+
+async def _version(request: Request) -> Reply:
+    """MLflow's version, which its clients parse; Runlore's own is in a header."""
+    reply = text_reply(MLFLOW_VERSION)
+    reply.headers.append((b"x-runlore-version", __version__.encode()))
+    return reply
+
+
+async def _openapi(request: Request) -> Reply:
+    return json_reply(_document_bytes())
+
+
+async def _reference(request: Request) -> Reply:
+    return text_reply(_page(), "text/html; charset=utf-8")
+
+
+async def _style(request: Request) -> Reply:
+    return text_reply(STYLE, "text/css; charset=utf-8")
+
+
+@cache
+def _document_bytes() -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(document())
+
+
+@cache
+def _page() -> str:
+    return page(document())

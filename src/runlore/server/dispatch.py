@@ -1,0 +1,160 @@
+"""The path of every request: find the endpoint, decode, authorise, ask the store, encode. And the place where errors end.
+
+Reads run on the store's reader threads. Writes wait for the ingest queue without holding a thread: thousands of writers can
+wait for one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+import runlore.api  # noqa: F401  # defines every operation
+from runlore.api.operation import PREFIXES, Operation, decode, encode, from_request, operations
+from runlore.exceptions import BadRequest, LimitExceeded, RunloreError
+from runlore.server.auth import Access
+from runlore.server.http import (
+    Disconnected,
+    Receive,
+    Refused,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    error_reply,
+    json_reply,
+    packed_reply,
+)
+from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.store.base import Store
+
+MAX_DEPTH = 32
+"""Lists and objects inside each other in a JSON body."""
+MAX_QUERY_FIELDS = 2_000
+MAX_REQUESTS = 2_000
+"""Requests in the house at once; one more is asked to come back."""
+
+logger = logging.getLogger("runlore.server")
+
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_CURLY_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+
+
+class SubmittingStore(Store, Protocol):
+    """A store that answers later: what the server needs, so that a waiting write holds no thread."""
+
+    def submit(self, operation: Operation[Any]) -> Future[Any]:
+        """Begin an operation that has been checked against its limits."""
+        ...
+
+
+class Dispatcher:
+    """The ASGI application behind the security wrapper."""
+
+    def __init__(self, routes: Routes) -> None:
+        self.routes = routes
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        method, path = scope["method"], scope["path"]
+        self._inside += 1
+        try:
+            if self._inside > MAX_REQUESTS:
+                raise LimitExceeded(f"{MAX_REQUESTS} requests are being answered. Try again later.")
+            endpoint, parameters = self.routes.find("GET" if method == "HEAD" else method, path)
+            reply = await endpoint.handle(Request(scope, receive, parameters))
+        except RunloreError as error:
+            reply = error_reply(error)
+        except Disconnected:
+            return
+        except Exception:  # noqa: BLE001  # the boundary: the log is told what went wrong, the client a number to find it by
+            reply = _internal_error(method, path)
+        finally:
+            self._inside -= 1
+        await reply.send(send, without_body=method == "HEAD")
+
+
+def add_operations(routes: Routes, store: SubmittingStore, access: Access, own: dict[type[Operation[Any]], Handler]) -> None:
+    """Serve every operation of the contract under every prefix of its family. `own` answers those that no store does."""
+    for kind in operations():
+        route = kind.route
+        handle = own.get(kind) or partial(_answer, kind, store, access)
+        for prefix in PREFIXES[route.base]:
+            for method in (route.method, *route.also):
+                routes.add(Endpoint(kind.__name__, method, prefix + route.path, route.needs, handle))
+
+
+async def _answer(kind: type[Operation[Any]], store: SubmittingStore, access: Access, request: Request) -> Reply:
+    operation = await read_operation(kind, access, request)
+    reply = await asyncio.wrap_future(store.submit(operation))
+    return packed_reply(msgspec.msgpack.encode(reply)) if kind.route.packed else json_reply(encode(reply))
+
+
+async def read_operation(kind: type[Operation[Any]], access: Access, request: Request) -> Any:
+    """The operation that a request means, decoded, within its limits, and allowed to the caller."""
+    if request.method in ("GET", "HEAD"):
+        operation = from_request(kind, b"", _query(request), request.parameters)
+    else:
+        body = await _json_body(request)
+        operation = from_request(kind, body, (), request.parameters) if request.parameters else decode(body, kind)
+    need = kind.route.needs
+    access.check(need, getattr(operation, need.field) if need.field else None, request)
+    return operation
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    if not request.query_string:
+        return []
+    try:
+        return parse_qsl(request.query_string.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"The query string can not be read: {error}.") from None
+
+
+async def _json_body(request: Request) -> bytes:
+    """The body, if it says that it is JSON: browsers may send other types across sites without asking."""
+    kind = request.header(b"content-type") or b""
+    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
+        body = await request.body()
+        if body or request.method == "POST":
+            raise Refused(415, BadRequest.error_code, "Expected a body with Content-Type: application/json.")
+        return b"{}"
+    body = await request.body() or b"{}"
+    _check_depth(body)
+    return body
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse more than `MAX_DEPTH` levels.
+
+    A level is a list, an object in a list, or an object after a colon; counting those that could be one is an upper bound
+    that lets nearly every body pass at a tenth of the price. The exact test removes the innermost brackets as many times as
+    levels are allowed; none may be left.
+    """
+    lists = body.count(b"[")
+    if lists + body.count(b"{") <= MAX_DEPTH or 2 * lists + body.translate(None, b" \t\r\n").count(b":{") < MAX_DEPTH:
+        return
+    brackets = _STRINGS.sub(b"", body).translate(_CURLY_AS_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise BadRequest(f"The body is not valid JSON, or nested deeper than {MAX_DEPTH} levels.")
+
+
+def _internal_error(method: str, path: str) -> Reply:
+    request_id = secrets.token_hex(8)
+    logger.exception("%s %r failed (request %s)", method, path[:500], request_id)
+    message = f"The server failed to answer. Its log tells why, under request {request_id}."
+    return error_reply(RunloreError(message, request_id=request_id))

@@ -1,0 +1,157 @@
+"""One server process: bind, say what is served and where, serve, stop after the last answer."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable
+
+import msgspec
+import uvicorn
+
+from runlore.exceptions import InvalidState
+from runlore.server.app import App
+from runlore.server.protocol import BoundedProtocol, BoundedServer
+from runlore.server.security import is_loopback
+from runlore.store.base import open_store
+from runlore.store.http import HttpStore
+from runlore.store.sql.store import SqlStore
+from runlore.version import __version__
+
+DEFAULT_PORT = 5000
+GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 1_024
+
+Tell = Callable[[str], object]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `runlore server` was asked for."""
+
+    store: str | None = None
+    artifacts: str | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    allowed_hosts: tuple[str, ...] = ()
+    insecure_no_auth: bool = False
+
+
+def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None = None) -> None:
+    """Serve a store until SIGINT or SIGTERM. `tell` shows a line to the user; `on_ready` gets the URL when it answers.
+
+    Raises `InvalidState` when the address may not or can not be used.
+    """
+    _check_exposure(options)
+    os.umask(0o077)
+    listener = bind(options.host, options.port)
+    store = None
+    try:
+        store = open_store(options.store, options.artifacts)
+        if isinstance(store, HttpStore) or not isinstance(store, SqlStore):
+            raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
+        app = App(store, options.host, options.allowed_hosts)
+        url = address_of(listener)
+        tell(f"Runlore {__version__} serves {store.uri} at {url}")
+        if options.insecure_no_auth and not is_loopback(options.host):
+            tell(_WARNING.format(place=url))
+        _run(app, listener, (lambda: on_ready(url)) if on_ready else None)
+    finally:
+        listener.close()
+        if store:
+            store.close()
+
+
+_WARNING = (
+    "WARNING: --insecure-no-auth: everybody who can reach {place} can read, change and delete everything in this store, "
+    "without a password."
+)
+
+
+def _check_exposure(options: Options) -> None:
+    if not is_loopback(options.host) and not options.insecure_no_auth:
+        raise InvalidState(
+            f"Refused to listen on {options.host}: others could reach it, and nothing asks who they are. Listen on 127.0.0.1 "
+            "and let a reverse proxy or an SSH tunnel in front of it do so, or add --insecure-no-auth if everybody on that "
+            "network may read, change and delete everything."
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `InvalidState` when the port is taken, with the number of one that is free."""
+    host = "127.0.0.1" if host.lower() == "localhost" else host
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise InvalidState(f"{host!r} is no address of this machine: {error.strerror or error}.") from None
+    listener = socket.socket(family, kind)
+    try:
+        if os.name != "nt":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidState(
+                f"Port {port} of {host} is taken by another program. hint: --port {free_port(host, port)}"
+            ) from None
+        if error.errno == errno.EACCES:
+            raise InvalidState(f"Port {port} is reserved for the system. hint: --port {max(port, 1_024) + 4_000}") from None
+        raise InvalidState(f"Can not listen on {host}:{port}: {error.strerror}.") from None
+    listener.setblocking(False)
+    return listener
+
+
+def free_port(host: str, taken: int) -> int:
+    """A port near `taken` that is free now."""
+    for port in [*range(taken + 1, min(taken + 50, 65_536)), 0]:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return 0
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL that reaches a listening socket from this machine."""
+    host, port = listener.getsockname()[:2]
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified or address == ipaddress.ip_address("127.0.0.1"):
+        return f"http://localhost:{port}" if not address.is_unspecified else f"http://127.0.0.1:{port}"
+    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
+
+
+def configuration(app: App) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _run(app: App, listener: socket.socket, on_ready: Callable[[], object] | None) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    # uvicorn stops on these signals and then sends them again to whoever listened before: here, nobody.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    BoundedServer(configuration(app), on_ready).run(sockets=[listener])
+
+
+def names_of(entries: Iterable[str]) -> tuple[str, ...]:
+    """Host names from options that may each hold several, parted by commas."""
+    return tuple(name.strip() for entry in entries for name in entry.split(",") if name.strip())

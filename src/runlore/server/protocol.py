@@ -1,0 +1,104 @@
+"""Limits on what a connection may cost before a request exists, which no wrapper around the application can see.
+
+uvicorn's HTTP parser keeps request heads of any length, and waits for their end for ever. Here a head (or a trailer) that
+grows beyond its limit ends the connection, and so does one that says nothing for too long in the middle of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import Server
+
+MAX_HEAD_BYTES = 64 * 2**10
+"""URL, headers and trailers as they come in. `security.py` draws the finer line; this one bounds the memory."""
+SILENCE_SECONDS = 30.0
+"""How long a client may say nothing in the middle of a request, or before its first one."""
+HEAD_SECONDS = 30.0
+"""How long the head of a request may take in all."""
+MIN_BYTES, WINDOW_SECONDS = 6_000, 60.0
+"""A body that brings less than this in a minute is not an upload but a hold-up."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._progress = 0
+        self._unread = 0
+        self._last_data = self._head_began = self.loop.time()
+        self._in_head = True
+        self._window_began, self._window_bytes = self._last_data, 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came in, and end the connection when it is too much head."""
+        self._last_data = self.loop.time()
+        before = self._progress
+        super().data_received(data)
+        self._unread = 0 if self._progress != before else self._unread + len(data)
+        if self._unread > MAX_HEAD_BYTES:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head_began, self._in_head = self._last_data, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole."""
+        self._progress += 1
+        self._in_head = False
+        self._window_began, self._window_bytes = self._last_data, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body came in."""
+        self._progress += 1
+        self._window_bytes += len(body)
+        super().on_body(body)
+
+    def end_if_stalled(self, now: float) -> None:
+        """End the connection if the client owes something and has been silent, or dripping, for too long."""
+        if self.timeout_keep_alive_task is None and self._is_late(now):
+            self.transport.abort()
+
+    def _is_late(self, now: float) -> bool:
+        if self._in_head:
+            return now - self._head_began > HEAD_SECONDS
+        if self.cycle.response_complete:
+            return now - self._last_data > SILENCE_SECONDS
+        if not self.cycle.more_body:
+            return False
+        if self.flow.read_paused:
+            self._last_data, self._window_began, self._window_bytes = now, now, 0
+        if now - self._window_began > WINDOW_SECONDS:
+            dripping = self._window_bytes < MIN_BYTES
+            self._window_began, self._window_bytes = now, 0
+            return dripping
+        return now - self._last_data > SILENCE_SECONDS
+
+
+class BoundedServer(Server):
+    """uvicorn's server, which now and then looks for stalled connections, and says when it is ready."""
+
+    def __init__(self, config: Any, on_ready: Any = None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets=sockets)
+        if self._on_ready and not self.should_exit:
+            self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second; every fifth second is often enough to look."""
+        if counter % 50 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.end_if_stalled(now)
+        return await super().on_tick(counter)
