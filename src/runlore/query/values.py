@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from runlore.query.ast import Field, Operator, Value
 from runlore.query.fields import Subject
@@ -42,7 +43,7 @@ class ValueReader:
         what = "While parsing a list in the query, expected a non-empty list of string values, but got"
         if not opening.is_mark("("):
             raise cursor.error(opening, f"{what} '{opening.text[:100]}'. Write {name} IN ('a', 'b').")
-        values = []
+        values: list[Any] = []
         while not cursor.token.is_mark(")"):
             token = cursor.take()
             if token.kind not in ("text", "number") or (token.kind == "number" and not self.native):
@@ -56,7 +57,10 @@ class ValueReader:
         if not values:
             raise cursor.error(opening, f"{what} empty list.", cursor.token)
         cursor.take()
-        return tuple(values)  # type: ignore[return-value]  # one form a field: all texts or all numbers
+        if self.native and self.field.kind == "param":
+            numbers = [_as_number(value, quoted=True) for value in values]
+            values = numbers if all(isinstance(number, float) for number in numbers) else values
+        return tuple(values)
 
     # -- one value ----------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from runlore.store.sql.migrate import migrate
 from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
 
-for _noun in ("experiments", "runs", "metrics", "inputs", "logged_models", "registry", "search", "dashboard", "series"):
+for _noun in ("experiments", "runs", "metrics", "inputs", "logged_models", "registry", "search", "search_runs", "dashboard", "series"):
     try:
         import_module(f"runlore.store.sql.{_noun}")
     except ModuleNotFoundError as _error:
