@@ -8,6 +8,7 @@ which is why Runlore keeps the directory private to its user.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Self
 
 BY_HANDLE = {os.open, os.stat, os.mkdir, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd and os.scandir in os.supports_fd
 """True where the platform offers everything that race-free opening needs."""
+ATTEMPTS = 100
+"""How often to begin again when somebody writes what is being deleted, or deletes where something is being written."""
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
@@ -61,7 +64,7 @@ class Folder:
         path = os.path.join(self._path, name)
         if self._handle is None:
             if not stat.S_ISDIR(self.stat(name).st_mode):
-                raise NotADirectoryError(20, os.strerror(20), path)
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
             return Folder(path, None)
         return Folder(path, os.open(name, os.O_RDONLY | _DIRECTORY | _NO_FOLLOW, dir_fd=self._handle))
 
@@ -78,7 +81,7 @@ class Folder:
         handle = os.open(self._at(name), os.O_RDONLY | _NO_WAIT | _NO_FOLLOW, dir_fd=self._handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
-            raise FileNotFoundError(2, os.strerror(2), name)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return handle
 
     def create(self, name: str, mode: int) -> int:
@@ -90,10 +93,10 @@ class Folder:
         return os.open(self._at(name), os.O_RDWR | _NO_WAIT | _NO_FOLLOW, dir_fd=self._handle)
 
     def stat(self, name: str) -> os.stat_result:
-        """Kind and size of an entry, never of what a link points to; a link raises `FileNotFoundError`."""
+        """Kind and size of an entry, never of what a link points to; a link raises `OSError` (ELOOP)."""
         result = os.stat(self._at(name), dir_fd=self._handle, follow_symlinks=False)
         if _is_link(result):
-            raise FileNotFoundError(2, "links are not followed", name)
+            raise OSError(errno.ELOOP, "links are not followed", name)
         return result
 
     def entries(self) -> Iterator[tuple[str, os.stat_result]]:
@@ -119,10 +122,17 @@ class Folder:
         if not stat.S_ISDIR(kind.st_mode) or _is_link(kind):
             self.unlink(name)
             return
-        with self.child(name) as inner:
-            for entry in inner.names():
-                inner.remove(entry)
-        os.rmdir(self._at(name), dir_fd=self._handle)
+        for attempt in range(ATTEMPTS):
+            with self.child(name) as inner:
+                for entry in inner.names():
+                    with suppress(FileNotFoundError):  # somebody else deletes too
+                        inner.remove(entry)
+            try:
+                os.rmdir(self._at(name), dir_fd=self._handle)
+                return
+            except OSError as error:  # somebody wrote a file meanwhile
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt + 1 == ATTEMPTS:
+                    raise
 
     def names(self) -> list[str]:
         """The names of all entries, links and special files too."""
@@ -169,7 +179,7 @@ def refuse_windows_name(name: str) -> None:
     """Raise `FileNotFoundError` for names that mean something else on Windows: devices, streams, trailing dots and spaces."""
     device = name.partition(".")[0].rstrip().upper() in _WINDOWS_DEVICES
     if device or name[-1:] in (".", " ") or any(letter in '<>:"|?*' for letter in name):
-        raise FileNotFoundError(2, "this name can not be used on Windows", name)
+        raise FileNotFoundError(errno.ENOENT, "this name can not be used on Windows", name)
 
 
 def _is_link(kind: os.stat_result) -> bool:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runlore.blobs.base import ArtifactPath
-from runlore.blobs.folder import BY_HANDLE, Folder, walk
+from runlore.blobs.folder import ATTEMPTS, BY_HANDLE, Folder, walk
 from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, Unavailable
@@ -32,7 +32,6 @@ except ImportError:  # Windows
 STAGING = ".staging%"
 """Holds files that are being written. No `ArtifactPath` can name it: they refuse `%`."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG)
-_ATTEMPTS = 5
 
 
 class LocalBlobs(BlobTree):
@@ -127,7 +126,7 @@ class LocalBlobs(BlobTree):
     def _place(self, root: Folder, staging: Folder, name: str, path: ArtifactPath) -> None:
         """Make a finished file visible under its path."""
         *parts, last = path.split("/")
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 with walk(root, parts, self._directory_mode, self._private) as folder:
                     staging.replace(name, folder, last)
@@ -135,7 +134,7 @@ class LocalBlobs(BlobTree):
                         folder.sync()
                     return
             except FileNotFoundError:  # a directory on the way was deleted just after it was made
-                if attempt + 1 == _ATTEMPTS:
+                if attempt + 1 == ATTEMPTS:
                     raise
             except OSError as error:
                 if error.errno in (errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
