@@ -10,7 +10,7 @@ import { DASHES, hueToken, type RunStyle } from "@/lib/colours";
 import { formatNumber } from "@/lib/format";
 import type { XAxis } from "@/lib/search";
 import { useTheme } from "@/lib/theme";
-import { formatX, RELATIVE_STEPS } from "./axis";
+import { formatClock, formatX, RELATIVE_STEPS } from "./axis";
 import styles from "./LinePlot.module.css";
 import { Tooltip } from "./Tooltip";
 
@@ -196,7 +196,8 @@ function options(latest: Latest, width: number, height: number): uPlot.Options {
         size: 28,
         gap: 6,
         space: 70,
-        ...(axis === "time" ? {} : { values: (_u, ticks) => ticks.map((tick) => formatX(tick, axis)) }),
+        values: (_u, ticks, _axis, _space, step) =>
+          axis === "time" ? formatClock(ticks, step) : ticks.map((tick) => formatX(tick, axis)),
         ...(axis === "relative" ? { incrs: RELATIVE_STEPS } : {}),
         ...(axis === "step" ? { incrs: STEP_STEPS } : {}),
       },

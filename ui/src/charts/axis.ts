@@ -40,3 +40,16 @@ export function sayX(value: number, dx: number, axis: XAxis): string {
   const from = Math.ceil(value - (dx - 1) / 2);
   return `steps ${formatNumber(from, 15)}–${formatNumber(Math.ceil(from + dx) - 1, 15)}`;
 }
+
+/** Marks of a time axis, `step` seconds apart: clock times, with the date where a day begins and at the first mark. */
+export function formatClock(seconds: readonly number[], step: number): string[] {
+  let day = "";
+  return seconds.map((second) => {
+    const [date = "", clock = ""] = formatTime(second * 1000).split(" ");
+    const words = step < 60 ? clock : clock.slice(0, 5);
+    const fresh = date !== day;
+    day = date;
+    if (step >= 86_400) return date.slice(5);
+    return fresh ? `${date.slice(5)} ${words}` : words;
+  });
+}

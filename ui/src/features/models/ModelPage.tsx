@@ -120,7 +120,7 @@ function Versions({ versions }: { versions: readonly ModelVersion[] }) {
   const runs = useRunPlaces(versions);
   const columns = useMemo(() => gridColumns(rows, runs), [rows, runs]);
   return (
-    <div className={styles.grid} style={{ height: Math.min(16, rows.length) * ROW_HEIGHT + 52 }}>
+    <div className={styles.grid} style={{ height: Math.min(16, rows.length) * ROW_HEIGHT + 36 }}>
       <Grid
         label="Versions"
         columns={columns}

@@ -102,6 +102,15 @@ export function RunsPage() {
       <ProgressLine active={rows.fetching} />
       {rows.error && !wrongFilter && <ErrorState error={rows.error} retry={rows.refetch} />}
       {(rows.pending || catalogue.isPending) && !rows.error && <Skeleton rows={12} />}
+      {wrongFilter && rows.total === 0 && !rows.pending && (
+        <EmptyState title="The filter was not understood" icon={<Rows3 size={20} strokeWidth={1.5} />}>
+          <p>
+            Compare a field with a value: <code>metrics.loss &lt; 0.3</code>, <code>params.optimizer = 'adam'</code>,{" "}
+            <code>attributes.status = 'FAILED'</code>; join comparisons with AND, OR, NOT.
+          </p>
+          <Button onClick={() => change({ f: undefined })}>Clear filter</Button>
+        </EmptyState>
+      )}
       {!rows.pending && rows.total === 0 && !rows.error && (
         <NoRuns filter={search.f} everything={everything} onClear={() => change({ f: undefined })} experimentId={exp} />
       )}
@@ -129,7 +138,9 @@ export function RunsPage() {
       )}
       <footer className={styles.footer}>
         <span role="status">
-          {search.f ? `${formatCount(rows.total)} of ${plural(everything, "run")}` : plural(rows.total, "run")}
+          {search.f && !wrongFilter
+            ? `${formatCount(rows.total)} of ${plural(everything, "run")}`
+            : !rows.pending && plural(everything, "run")}
           {selected.size > 0 && ` · ${formatCount(selected.size)} selected`}
           {rows.anyRunning && " · live"}
         </span>

@@ -1,0 +1,49 @@
+import { decode, encode } from "@msgpack/msgpack";
+import { expect, it } from "vitest";
+import { readFrame } from "./series";
+
+const bytes = (array: Float32Array | Float64Array) => new Uint8Array(array.buffer);
+/** Through MessagePack and back, so that columns lie at odd offsets, as they do on the wire. */
+const sent = (frame: object) => decode(encode(frame)) as Parameters<typeof readFrame>[0];
+
+it("reads exact values, absent ones and ones that are not finite", () => {
+  const frame = readFrame(
+    sent({
+      exact: true,
+      n: 4,
+      x: bytes(new Float64Array([0, 1, 2, 2 ** 53])),
+      series: [
+        {
+          run_id: "r",
+          key: "loss",
+          points: 3,
+          mean: bytes(new Float64Array([0.1, Number.NaN, Number.NaN, 1 / 3])),
+          non_finite: [[2, 0]],
+        },
+      ],
+    }),
+    "step",
+  );
+  expect(frame.x).toEqual([0, 1, 2, 2 ** 53]);
+  expect(frame.series[0]?.mean).toEqual([0.1, undefined, null, 1 / 3]);
+  expect(frame.series[0]?.low).toBeUndefined();
+});
+
+it("places buckets of steps at the middle of the steps they hold", () => {
+  const column = bytes(new Float32Array([1, Number.NaN]));
+  const series = [{ run_id: "r", key: "k", points: 8, mean: column, min: column, max: column }];
+  const frame = readFrame(sent({ exact: false, n: 2, x0: 8, dx: 4, series }), "step");
+  expect(frame.x).toEqual([9.5, 13.5]);
+  expect(frame.series[0]?.low).toEqual([1, undefined]);
+  expect(readFrame(sent({ exact: false, n: 2, x0: 8, dx: 4, series }), "time").x).toEqual([10, 14]);
+});
+
+it("takes defaults that the wire leaves out", () => {
+  expect(readFrame(sent({ exact: true, n: 0, series: [] }), "step")).toEqual({
+    exact: true,
+    x: [],
+    dx: 0,
+    series: [],
+    missing: [],
+  });
+});
