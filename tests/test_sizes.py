@@ -18,7 +18,7 @@ def python_files() -> list[Path]:
 
 def test_files_stay_below_400_lines() -> None:
     sources = [*python_files(), *(ROOT / "ui/src").rglob("*.ts"), *(ROOT / "ui/src").rglob("*.tsx")]
-    generated = {ROOT / "ui/src/api/schema.ts"}
+    generated = {ROOT / "ui/src/api/schema.d.ts"}
     long = {
         str(p.relative_to(ROOT)): n
         for p in sources
