@@ -111,7 +111,7 @@ def summarise(points: Points, cuts: NDArray[Any]) -> NDArray[Any]:
     values = points.values
     finite = np.isfinite(values)
     nodes = np.empty(len(cuts), node_type())
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         nodes["sum"] = np.add.reduceat(np.where(finite, values, 0.0), cuts)
     nodes["min"] = np.minimum.reduceat(np.where(finite, values, math.inf), cuts)
     nodes["max"] = np.maximum.reduceat(np.where(finite, values, -math.inf), cuts)
