@@ -175,7 +175,7 @@ def _info(row: Row, tags: Iterable[Row], versions: Iterable[Row]) -> LoggedModel
         last_updated_timestamp_ms=row[4],
         artifact_uri=row[5],
         status=LoggedModelStatus.PREFIX + row[6],
-        creator_id=row[7],
+        creator_id=row[7] if row[7] and row[7].isdecimal() else None,  # an int64 on MLflow's wire: its clients fail on a name
         model_type=row[8],
         source_run_id=row[9],
         status_message=row[10],
