@@ -13,6 +13,8 @@ import msgspec
 from runlore.exceptions import InvalidState
 from runlore.store.sql.database import Database, Transaction
 
+_VERSIONS = "CREATE TABLE schema_version (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL);\n"
+
 
 class Migration(msgspec.Struct, frozen=True):
     """One step from schema version `number - 1` to `number`."""
@@ -37,7 +39,7 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> int:
     steps = migrations() if steps is None else steps
     newest = steps[-1].number
     with database.read() as db:
-        version = _version(database, db)
+        version = _version(database, db, newest)
     if version == newest:
         return newest
     if 0 < version < newest:
@@ -45,22 +47,21 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> int:
     transaction = database.write()
     try:
         database.migrate_lock(transaction)
-        version = _version(database, transaction)  # another process may have been faster
+        version = _version(database, transaction, newest)  # another process may have been faster
         for step in steps:
             if step.number > version:
                 _apply(database, transaction, step)
         transaction.commit()
     finally:
         transaction.rollback()
-    return newest if version <= newest else version
+    return newest
 
 
-def _version(database: Database, db: Transaction) -> int:
+def _version(database: Database, db: Transaction, newest: int) -> int:
     tables = database.tables(db)
     if "schema_version" in tables:
         row = db.one("SELECT MAX(number) FROM schema_version")
         version = int(row[0]) if row and row[0] is not None else 0
-        newest = migrations()[-1].number
         if version > newest:
             raise InvalidState(
                 f"The database has schema version {version}; this Runlore knows versions up to {newest}. "
@@ -75,9 +76,8 @@ def _version(database: Database, db: Transaction) -> int:
 
 
 def _apply(database: Database, db: Transaction, step: Migration) -> None:
-    if step.number == 1:
-        db.execute("CREATE TABLE schema_version (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL)")
-    lines = (line.split("--", 1)[0].rstrip() for line in step.sql.splitlines())
+    sql = _VERSIONS + step.sql if step.number == 1 else step.sql
+    lines = (line.split("--", 1)[0].rstrip() for line in sql.splitlines())
     script = database.script("\n".join(line for line in lines if line)).replace("{now}", str(db.now))
     for statement in script.split(";"):
         if statement.strip():

@@ -54,20 +54,28 @@ class SqliteDatabase:
         self._module = module or driver()
         self._translate = _Translator(self._module)
         refuse_network_file_system(path.parent)
-        self._lock = self._lock_file()
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._hints: set[int] = set()
-        self._pool: Pool[_Reader] = Pool(
-            lambda: _Reader(self._connect(_READER_PRAGMAS)), lambda reader: reader.connection.close()
-        )
+        self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), _Reader.close)
+        self._lock = self._lock_file()
+        self._writer: Any = None
         try:
-            self._writer: Any = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
-            mode = self._writer.execute("PRAGMA journal_mode").fetchone()[0]
+            self._writer = self._open_writer()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_writer(self) -> Any:
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            writer = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
+            mode = writer.execute("PRAGMA journal_mode").fetchone()[0]
         except self._module.Error as error:
             raise self._translate(error) from error
         if mode != "wal":
-            raise InvalidState(f"{path} can not use a write-ahead log (journal mode is {mode!r}). Put it on a local disk.")
+            writer.close()
+            raise InvalidState(f"{self.path} can not use a write-ahead log (its journal is {mode!r}). Put it on a local disk.")
+        return writer
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -124,7 +132,8 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
         if self._lock:
             self._lock.close()
 
@@ -132,8 +141,12 @@ class SqliteDatabase:
         connection = self._module.connect(
             str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        for pragma in (*_SHARED_PRAGMAS, *pragmas):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (*_SHARED_PRAGMAS, *pragmas):
+                connection.execute(f"PRAGMA {pragma}")
+        except self._module.Error:
+            connection.close()
+            raise
         return connection
 
     def _lock_file(self) -> IO[bytes] | None:

@@ -1,0 +1,170 @@
+"""Migrations: all or nothing, once, and never on somebody else's database."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.store.postgres import Cluster
+
+from runlore.api.experiments import CreateExperiment, GetExperiment
+from runlore.exceptions import InvalidState
+from runlore.store.base import open_store
+from runlore.store.sql.database import Database
+from runlore.store.sql.migrate import Migration, migrate, migrations
+from runlore.store.sql.postgresql import PostgresDatabase
+from runlore.store.sql.sqlite import SqliteDatabase
+
+ROOT = Path(__file__).parents[2]
+_FRUIT = """CREATE TABLE fruit (
+  name TEXT NOT NULL PRIMARY KEY, -- a comment; with a semicolon
+  data BLOB
+) WITHOUT ROWID;"""
+STEPS = [
+    Migration(1, "fruit", _FRUIT),
+    Migration(2, "pear", "INSERT INTO fruit (name) VALUES ('pear');\nCREATE INDEX fruit_data ON fruit (data);"),
+    Migration(3, "time", "INSERT INTO fruit (name) VALUES ('{now}');"),
+]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        with closing(SqliteDatabase(tmp_path / "x.db")) as sqlite:
+            yield sqlite
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    name = cluster.database()
+    with closing(PostgresDatabase(cluster.uri(name))) as postgres:
+        yield postgres
+    cluster.drop(name)
+
+
+def fruit(database: Database) -> list[str]:
+    with database.read() as db:
+        return [name for (name,) in db.all("SELECT name FROM fruit ORDER BY name DESC")]
+
+
+def tables(database: Database) -> set[str]:
+    with database.read() as db:
+        return database.tables(db)
+
+
+def test_steps_are_taken_in_order_and_once(database: Database) -> None:
+    assert migrate(database, STEPS[:2]) == 2
+    assert fruit(database) == ["pear"]
+    assert migrate(database, STEPS[:2]) == 2
+    assert migrate(database, STEPS) == 3
+    names = fruit(database)
+    assert names[0] == "pear"
+    assert names[1].isdigit()
+    with database.read() as db:
+        assert db.all("SELECT number, name FROM schema_version ORDER BY number") == [(1, "fruit"), (2, "pear"), (3, "time")]
+
+
+def test_a_step_that_fails_changes_nothing(database: Database) -> None:
+    broken = Migration(2, "broken", "INSERT INTO fruit (name) VALUES ('plum');\nINSERT INTO nowhere VALUES (1);")
+    with pytest.raises(Exception, match="nowhere"):
+        migrate(database, [STEPS[0], broken])
+    assert tables(database) == set()
+    migrate(database, STEPS[:1])
+    with pytest.raises(Exception, match="nowhere"):
+        migrate(database, [STEPS[0], broken])
+    assert fruit(database) == []
+    assert migrate(database, STEPS) == 3
+
+
+def test_a_newer_database_is_left_alone(database: Database) -> None:
+    newest = migrate(database)
+    transaction = database.write()
+    transaction.execute("INSERT INTO schema_version (number, name, time) VALUES (?, 'future', 0)", (newest + 1,))
+    transaction.commit()
+    with pytest.raises(InvalidState, match=f"schema version {newest + 1}.*--upgrade runlore"):
+        migrate(database)
+
+
+@pytest.mark.parametrize(("table", "words"), [("alembic_version", "MLflow"), ("experiment", "another program")])
+def test_the_database_of_another_program_is_left_alone(database: Database, table: str, words: str) -> None:
+    transaction = database.write()
+    transaction.execute(f"CREATE TABLE {table} (x BIGINT)")
+    transaction.commit()
+    with pytest.raises(InvalidState, match=words):
+        migrate(database)
+    assert tables(database) == {table}
+
+
+def test_the_released_steps_are_numbered_without_gaps() -> None:
+    assert [step.number for step in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_a_sqlite_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
+    with closing(SqliteDatabase(tmp_path / "x.db")) as database:
+        migrate(database, STEPS[:1])
+        assert list(tmp_path.glob("*.bak")) == []  # there was nothing to lose
+        transaction = database.write()
+        transaction.execute("INSERT INTO fruit (name) VALUES ('quince')")
+        transaction.commit()
+        migrate(database, STEPS)
+    backup = tmp_path / "x.db.v1.bak"
+    assert backup.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(backup)) as copy:
+        assert copy.execute("SELECT name FROM fruit").fetchall() == [("quince",)]
+
+
+def test_what_postgresql_makes_of_a_script(postgres: Cluster) -> None:
+    name = postgres.database()
+    with closing(PostgresDatabase(postgres.uri(name))) as database:
+        migrate(database)
+    with psycopg.connect(postgres.uri(name)) as connection:
+        rows = connection.execute(
+            "SELECT data_type, collation_name, COUNT(*) FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND data_type IN ('text', 'bytea') GROUP BY 1, 2"
+        ).fetchall()
+    assert {(kind, collation) for kind, collation, _ in rows} == {("text", "C"), ("bytea", None)}
+    postgres.drop(name)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_processes_that_start_together_migrate_once(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, empty_postgres: Callable[[], str]
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'new' / 'x.db'}" if kind == "sqlite" else empty_postgres()
+    command = [sys.executable, "-m", "tests.store.child", "nothing", uri]
+    children = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    errors = [child.communicate()[1] for child in children]
+    assert [child.returncode for child in children] == [0] * 4, errors
+    with closing(open_store(uri)) as store:
+        assert store.call(CreateExperiment(name="first")).experiment_id == "1"
+        assert store.call(GetExperiment(experiment_id="0")).experiment.name == "Default"
+
+
+@pytest.fixture
+def empty_postgres(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+    """Makes a PostgreSQL database with nothing in it."""
+    made: list[str] = []
+
+    def make() -> str:
+        cluster: Cluster = request.getfixturevalue("postgres")
+        made.append(cluster.database())
+        return cluster.uri(made[-1])
+
+    yield make
+    for name in made:
+        request.getfixturevalue("postgres").drop(name)
+
+
+def test_the_client_of_a_migration_that_was_killed_starts_over(tmp_path: Path) -> None:
+    """What a killed migration left is what an uncommitted transaction leaves: nothing."""
+    with closing(SqliteDatabase(tmp_path / "x.db")) as database:
+        transaction = database.write()
+        transaction.execute("CREATE TABLE schema_version (number BIGINT, name TEXT, time BIGINT)")
+        # no commit: the process ends here
+    with closing(open_store(f"sqlite:///{tmp_path / 'x.db'}")) as store:
+        assert store.call(GetExperiment(experiment_id="0")).experiment.name == "Default"
