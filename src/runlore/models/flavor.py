@@ -16,35 +16,33 @@ import shutil
 import tempfile
 import warnings
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from runlore.api.logged_models import CreateLoggedModel, FinalizeLoggedModel, GetLoggedModel, SetLoggedModelTags, Status
-from runlore.api.runs import GetRun, LogBatch, LogOutputs, MetricPoint
+import msgspec
+
 from runlore.blobs.base import ArtifactPath
 from runlore.blobs.reference import VersionReference, parse_reference
 from runlore.blobs.uri import open_blobs, resolve
 from runlore.client import MlflowClient
-from runlore.entities import LoggedModel, LoggedModelOutput, LoggedModelParameter, LoggedModelTag, Run
-from runlore.exceptions import InvalidParameter, NotFound, RunloreError
-from runlore.fluent import active_run, current_experiment_id, register_model
+from runlore.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
+from runlore.exceptions import AlreadyExists, InvalidParameter, NotFound, RunloreError
+from runlore.fluent import context
 from runlore.models.example import Example
 from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, write_manifest
 from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
 from runlore.models.requirements import write_requirements
 from runlore.models.signature import ModelSignature, infer_signature
 from runlore.models.trust import Consent, LocalModel
-from runlore.store.base import Store
 
 MANIFEST_TAG = "runlore.model.manifestSha256"
 """Tag of a logged model: what its manifest must hash to. Kept in the store, away from the files."""
 
 _LOCATION = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts\Z")
-_READY: Status = "LOGGED_MODEL_READY"
-_FAILED: Status = "LOGGED_MODEL_UPLOAD_FAILED"
 
 
 class Writer(Protocol):
@@ -152,64 +150,60 @@ def _signature(writer: Writer, given: ModelSignature | bool | None, example: Exa
 
 def log(writer: Writer, extras: Extras, destination: Destination) -> ModelInfo:
     """Log a model to the active run, or to the current experiment when there is none, and register it if asked to."""
-    client = MlflowClient()
-    active = active_run()
-    run = client.store.call(GetRun(run_id=active.info.run_id)).run if active else None
-    logged = _logged_model(client.store, run, destination)
-    location, model_id = logged.info.artifact_uri, logged.info.model_id
+    opened = context.stack()[-1] if context.stack() else None
+    client = opened.client if opened else MlflowClient()
+    run = client.get_run(opened.run_id) if opened else None
+    logged = _logged_model(client, run, destination)
     model = Model(
-        artifact_path=location,
-        run_id=run.info.run_id if run else logged.info.source_run_id,
-        model_uuid=model_id,
-        model_id=model_id,
+        artifact_path=logged.artifact_location,
+        run_id=run.info.run_id if run else logged.source_run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
     )
-    status = _FAILED
+    model.name = logged.name
+    status = LoggedModelStatus.FAILED
     try:
         with tempfile.TemporaryDirectory(prefix="runlore-model-") as temporary:
             directory = Path(temporary, "model")
             digest = save(writer, directory, extras, model)
-            open_blobs(location, client.store, foreign=True).upload(directory, ArtifactPath(""))
-        client.store.call(SetLoggedModelTags(model_id=model_id, tags=[LoggedModelTag(key=MANIFEST_TAG, value=digest)]))
-        status = _READY
+            client.log_model_artifacts(logged.model_id, str(directory))
+        client.set_logged_model_tags(logged.model_id, {MANIFEST_TAG: digest})
+        status = LoggedModelStatus.READY
     finally:
-        client.store.call(FinalizeLoggedModel(model_id=model_id, status=status))
-    if run is not None:
-        _link(client.store, run, model_id, destination.step)
-    info = ModelInfo(model)
-    info.name = logged.info.name
-    if destination.registered_model_name is not None:
-        info.registered_model_version = int(register_model(info.model_uri, destination.registered_model_name).version)
-    return info
+        client.finalize_logged_model(logged.model_id, status)
+    if opened is not None and run is not None:
+        _link(client, run, logged.model_id, destination.step)
+        opened.linked.add(logged.model_id)
+    if destination.registered_model_name is None:
+        return ModelInfo(model)
+    return ModelInfo(model, _register(client, model, destination.registered_model_name))
 
 
-def _logged_model(store: Store, run: Run | None, destination: Destination) -> LoggedModel:
+def _logged_model(client: MlflowClient, run: Run | None, destination: Destination) -> LoggedModel:
     if destination.model_id is not None:
-        return store.call(GetLoggedModel(model_id=destination.model_id)).model
-    params = dict(run.data.params) if run else {}
-    params = {str(key): str(value) for key, value in (destination.params or {}).items()} | params
-    tags = {str(key): str(value) for key, value in (destination.tags or {}).items()}
-    operation = CreateLoggedModel(
-        experiment_id=run.info.experiment_id if run else current_experiment_id(),
-        name=destination.name or "model",
-        model_type=destination.model_type,
+        return client.get_logged_model(destination.model_id)
+    return client.create_logged_model(
+        run.info.experiment_id if run else context.current_experiment_id(),
+        destination.name,
         source_run_id=run.info.run_id if run else None,
-        params=[LoggedModelParameter(key=key, value=value) for key, value in params.items()],
-        tags=[LoggedModelTag(key=key, value=value) for key, value in tags.items()],
+        tags=destination.tags,
+        params={**(destination.params or {}), **(run.data.params if run else {})},
+        model_type=destination.model_type,
     )
-    return store.call(operation).model
 
 
-def _link(store: Store, run: Run, model_id: str, step: int) -> None:
+def _link(client: MlflowClient, run: Run, model_id: str, step: int) -> None:
     """The run's output, and the run's metrics of that step on the model."""
-    run_id = run.info.run_id
-    store.call(LogOutputs(run_id=run_id, models=[LoggedModelOutput(model_id=model_id, step=step)]))
-    points = [
-        MetricPoint(key=point.key, value=point.value, timestamp=point.timestamp, step=point.step, model_id=model_id)
-        for point in run.data.metric_list
-        if point.step == step and point.model_id is None
-    ]
-    for start in range(0, len(points), 1_000):
-        store.call(LogBatch(run_id=run_id, metrics=points[start : start + 1_000]))
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id=model_id, step=step)])
+    points = [point for point in run.data.metric_list if point.step == step and point.model_id is None]
+    if points:
+        client.log_batch(run.info.run_id, metrics=[msgspec.structs.replace(point, model_id=model_id) for point in points])
+
+
+def _register(client: MlflowClient, model: Model, name: str) -> int:
+    with suppress(AlreadyExists):  # it gets one more version
+        client.create_registered_model(name)
+    return int(client.create_model_version(name, model.model_uri, run_id=model.run_id, model_id=model.model_id).version)
 
 
 # -- loading --------------------------------------------------------------------------------------------------------------
@@ -234,7 +228,7 @@ def fetch(model_uri: str | Path, dst_path: str | Path | None = None, consent: Co
     directory = Path(tempfile.mkdtemp(prefix="runlore-model-"))
     try:
         open_blobs(location, store, foreign=True).download(ArtifactPath(""), directory)
-        ours = check_manifest(directory, _recorded_digest(client.store, location))
+        ours = check_manifest(directory, _recorded_digest(client, location))
         local = LocalModel(directory, Model.load(directory), ours, consent)
         if dst_path is not None:
             shutil.copytree(directory, dst_path, dirs_exist_ok=True)
@@ -252,15 +246,15 @@ def _local_directory(uri: str) -> Path | None:
     return Path(url2pathname(urlsplit(uri).path)) if scheme == "file" else None
 
 
-def _recorded_digest(store: Store, location: str) -> str | None:
+def _recorded_digest(client: MlflowClient, location: str) -> str | None:
     """What the store says that the manifest at a logged model's location hashes to."""
     if (found := _LOCATION.search(location)) is None:
         return None
     try:
-        logged = store.call(GetLoggedModel(model_id=found[1])).model
+        logged = client.get_logged_model(found[1])
     except RunloreError:
         return None  # another store's model, or a server that knows no logged models
-    return logged.tags.get(MANIFEST_TAG) if logged.info.artifact_uri == location else None
+    return logged.tags.get(MANIFEST_TAG) if logged.artifact_location == location else None
 
 
 # -- facts about logged models --------------------------------------------------------------------------------------------
@@ -286,14 +280,14 @@ def set_signature(model_uri: str, signature: ModelSignature) -> None:
     if _local_directory(model_uri) is not None:
         _reseal(local)
         return
-    store = MlflowClient().store
-    location = resolve(model_uri, store)
+    client = MlflowClient()
+    location = resolve(model_uri, client.store)
     digest = _reseal(local)
-    blobs = open_blobs(location, store, foreign=True)
+    blobs = open_blobs(location, client.store, foreign=True)
     for name in (MLMODEL_FILE_NAME, MANIFEST_FILE) if digest else (MLMODEL_FILE_NAME,):
-        blobs.upload(local.path / name, ArtifactPath(name))
+        blobs.upload(local.path / name, ArtifactPath(""))
     if digest and (found := _LOCATION.search(location)):
-        store.call(SetLoggedModelTags(model_id=found[1], tags=[LoggedModelTag(key=MANIFEST_TAG, value=digest)]))
+        client.set_logged_model_tags(found[1], {MANIFEST_TAG: digest})
 
 
 def _reseal(local: LocalModel) -> str | None:

@@ -14,6 +14,7 @@ from runlore.models.signature import ModelSignature
 MLMODEL_FILE_NAME = "MLmodel"
 MAX_BYTES = 8 * 2**20
 MAX_ALIASES = 16
+MAX_DEPTH = 64
 _OPTIONAL = ("artifact_path", "run_id", "mlflow_version", "signature", "saved_input_example_info", "metadata",
              "model_size_bytes", "model_id")  # fmt: skip
 _KNOWN = (*_OPTIONAL, "utc_time_created", "flavors", "model_uuid")
@@ -157,17 +158,18 @@ class Model:
 
 
 def read_yaml(raw: bytes, where: str) -> Any:
-    """YAML by the safe loader: no Python objects, at most 8 MiB and 16 aliases. `where` names the source in errors."""
+    """YAML by the safe loader: no Python objects, at most 8 MiB, 16 aliases, 64 levels. `where` is for error messages."""
     import yaml
 
     if len(raw) > MAX_BYTES:
         raise InvalidParameter(f"{where} is larger than {MAX_BYTES} bytes.")
     try:
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, Loader=yaml.SafeLoader))
-        if aliases > MAX_ALIASES:
-            raise InvalidParameter(f"{where} has {aliases} YAML aliases, more than {MAX_ALIASES}.")
+        aliases = depth = 0
+        for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+            aliases += isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if aliases > MAX_ALIASES or depth > MAX_DEPTH:
+                raise InvalidParameter(f"{where} has more than {MAX_ALIASES} YAML aliases or {MAX_DEPTH} levels.")
         return yaml.safe_load(raw)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, InvalidParameter):
-            raise
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidParameter(f"{where} is not valid YAML: {str(error)[:500]}.") from None
