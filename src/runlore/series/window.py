@@ -21,6 +21,8 @@ Axis = Literal["step", "time"]
 _LEAVES = CHUNK_POINTS >> LOWEST  # lowest nodes of a chunk
 _STRIDE = 3  # levels to go down where nodes straddle edges: a page of children costs the same whether 2 or 8 are needed
 
+_BATCH = 64  # chunks
+
 
 class Source(Protocol):
     """Where the folded points of one series are."""
@@ -103,8 +105,12 @@ def _add_points(buckets: Buckets, source: Source, grid: Grid, shift: int, leaves
     chunks = np.unique(leaves // _LEAVES)
     mask = np.zeros((len(chunks), _LEAVES), bool)
     mask[np.searchsorted(chunks, leaves // _LEAVES), leaves % _LEAVES] = True
-    for row, (x, values) in zip(mask, source.chunks(chunks.tolist()), strict=True):
-        if not row.all():
-            chosen = np.repeat(row, 1 << LOWEST)[: len(values)]
-            x, values = x[chosen], values[chosen]
-        buckets.add_points(grid.places(x, shift), values)
+    # One call for many chunks costs half of a call for each; a limit, because shuffled steps open every node of a series.
+    for first in range(0, len(chunks), _BATCH):
+        part = slice(first, first + _BATCH)
+        columns: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
+        for row, (x, values) in zip(mask[part], source.chunks(chunks[part].tolist()), strict=True):
+            chosen = slice(None) if row.all() else np.repeat(row, 1 << LOWEST)[: len(values)]
+            columns[0].append(x[chosen])
+            columns[1].append(values[chosen])
+        buckets.add_points(grid.places(np.concatenate(columns[0]), shift), np.concatenate(columns[1]))
