@@ -106,7 +106,7 @@ function Section({ name, count, closed, only, children }: SectionProps) {
 }
 
 /** The slider's places: 0 to 0.999, finer near 1, where it matters. */
-const WEIGHTS = [0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
+const WEIGHTS = [0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9999, 0.99999];
 
 function Smoothing({ value, onChange }: { value: number; onChange: (value: number) => void }) {
   const place = WEIGHTS.reduce(

@@ -186,7 +186,7 @@ function options(latest: Latest, width: number, height: number): uPlot.Options {
     legend: { show: false },
     padding: [10, 12, 0, 0],
     scales: {
-      x: { time: axis === "time", range: (_u, min, max) => xRange(latest.current.props.range, factor, min, max) },
+      x: { time: axis === "time", range: (_u, min, max) => xRange(latest.current.props, factor, min, max) },
       y: logY ? { distr: 3 } : {},
     },
     axes: [
@@ -225,8 +225,10 @@ function options(latest: Latest, width: number, height: number): uPlot.Options {
 
 const STEP_STEPS = Array.from({ length: 18 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
-function xRange(range: [number, number] | null, factor: number, min: number, max: number): [number, number] {
+/** The part of x in sight; buckets are drawn at their middle and reach half their width further. */
+function xRange({ range, dx }: LinePlotProps, factor: number, min: number, max: number): [number, number] {
   if (range) return [range[0] / factor, range[1] / factor];
+  if (dx > 0) return [min - dx / 2 / factor, max + dx / 2 / factor];
   return min === max ? [min - 0.5, max + 0.5] : [min, max];
 }
 

@@ -5,7 +5,7 @@ describe("search parameters in the address", () => {
   it.each([
     {},
     { f: "metrics.loss < 0.3 AND params.opt = 'adam'", sort: "-metrics.val/acc@max" },
-    { cols: ["params.lr", "metrics.loss@min", 'tags."odd", [name]'], sel: ["a".repeat(32)] },
+    { cols: ["params.lr", 'tags."odd", [name]'] },
     { q: "12" },
     { q: "true" },
     { q: "1e3" },
@@ -27,9 +27,18 @@ describe("search parameters in the address", () => {
   });
 });
 
+it.each([
+  { cols: ["params.lr", "metrics.val/loss@min"], sel: ["0123456789abcdef0123456789abcdef", "1".repeat(32)] },
+  { cols: [], sel: ["12345678901234567890123456789012"] },
+  { cols: ["params.a,b", "true"] },
+  { cols: ["tags.[x"], f: "1" },
+])("columns and selections come back as they were: %j", (search) => {
+  expect(runsSearch(parseSearch(stringifySearch(search).replace(/^\?/, "")))).toEqual(search);
+});
+
 it("takes only what makes sense for the runs table", () => {
   const id = "0123456789abcdef0123456789abcdef";
-  expect(runsSearch({ f: 12, sort: "", cols: "x", sel: [id, "../etc", 3], other: 1 })).toEqual({ f: "12", sel: [id] });
+  expect(runsSearch({ f: 12, sort: "", cols: 7, sel: [id, "../etc", 3], other: 1 })).toEqual({ f: "12", sel: [id] });
   expect(runsSearch({ cols: [] })).toEqual({ cols: [] });
 });
 

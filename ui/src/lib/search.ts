@@ -34,8 +34,9 @@ function text(value: unknown): string | undefined {
 }
 
 function list(value: unknown, most: number): string[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  return value.filter((item): item is string => typeof item === "string" && item !== "").slice(0, most);
+  const items = typeof value === "string" ? value.split(",") : value;
+  if (!Array.isArray(items)) return undefined;
+  return items.filter((item): item is string => typeof item === "string" && item !== "").slice(0, most);
 }
 
 /** Leaves out what is not set, so that addresses stay short and equal states have equal addresses. */
@@ -87,7 +88,7 @@ const PLAIN = /^[^\s"[\]{}]*$/;
 
 /**
  * Search parameters to text: lists as `a,b`, plain words as they are, everything else as JSON. Keeps addresses readable
- * (`?sort=-metrics.loss&x=time`) where JSON quoting would not.
+ * (`?sort=-metrics.loss&x=time`) where JSON quoting would not. Lists come back as text and are split where they are checked.
  */
 export function stringifySearch(search: Record<string, unknown>): string {
   const parts = Object.entries(search)
@@ -97,9 +98,17 @@ export function stringifySearch(search: Record<string, unknown>): string {
 }
 
 function valueText(value: unknown): string {
-  if (Array.isArray(value)) return JSON.stringify(value);
+  if (Array.isArray(value)) return listText(value);
   if (typeof value === "string") return needsQuotes(value) ? JSON.stringify(value) : value;
   return JSON.stringify(value);
+}
+
+/** Plain items with commas between them; as JSON where that would be read as something else. */
+function listText(items: unknown[]): string {
+  const plain =
+    items.length > 0 && items.every((item) => typeof item === "string" && item !== "" && !item.includes(","));
+  const text = items.join(",");
+  return plain && !needsQuotes(text) ? text : JSON.stringify(items);
 }
 
 /** A text that would be read back as something else keeps its quotes. */
