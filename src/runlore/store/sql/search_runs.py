@@ -63,7 +63,7 @@ class RunSearch(msgspec.Struct, frozen=True):
         """Keys of a window of the ordered runs."""
         rows = self._walk(db, offset, limit)
         if rows is None:
-            condition = self._condition(db, narrow=True)
+            condition = self.condition(db, narrow=True)
             joins, terms = sorting(RUN, self.orders, self.numbers)
             sql = f"SELECT r.run_key FROM run r {joins.text} WHERE {condition.text} ORDER BY {self._terms(terms)}"
             rows = db.all(f"{sql} LIMIT ? OFFSET ?", (*joins.values, *condition.values, limit, offset))
@@ -71,11 +71,12 @@ class RunSearch(msgspec.Struct, frozen=True):
 
     def total(self, db: Transaction) -> int:
         """How many runs there are in all."""
-        condition = self._condition(db, narrow=True)
+        condition = self.condition(db, narrow=True)
         row = db.one(f"SELECT COUNT(*) FROM run r WHERE {condition.text}", condition.values)
         return int(row[0]) if row else 0
 
-    def _condition(self, db: Transaction, narrow: bool = False) -> Sql:
+    def condition(self, db: Transaction, narrow: bool = False) -> Sql:
+        """The condition on `run r`; `narrow` lets a clause that few runs satisfy lead."""
         parts = [lifecycle("r", self.view_type)]
         if self.experiments is not None:
             text, parameter = db.among("r.experiment_id", self.experiments or [-1])
@@ -118,7 +119,7 @@ class RunSearch(msgspec.Struct, frozen=True):
         end = db.one(f"SELECT o.last_value {index} ORDER BY o.last_value{direction} LIMIT 1 OFFSET ?", (first.field.key, bound))
         if end is None:
             return None  # so few runs have the metric that a scan is as cheap
-        condition = self._condition(db)
+        condition = self.condition(db)
         joins, terms = sorting(RUN, rest, self.numbers)
         sql = (
             f"SELECT r.run_key FROM metric o CROSS JOIN run r {joins.text} WHERE o.key = ? AND o.last_value {before} ? "

@@ -65,6 +65,7 @@ CREATE TABLE run_tag (
     PRIMARY KEY (run_key, key)
 ) WITHOUT ROWID;
 CREATE INDEX run_tag_key ON run_tag (key, run_key);
+CREATE INDEX run_tag_parent ON run_tag (substr(value, 1, 32), run_key) WHERE key = 'mlflow.parentRunId';
 
 -- The summary of each metric of each run, kept at write time. "last" is the point with the greatest (step, timestamp), ties
 -- by arrival, as MLflow defines it. min, max and sum look at finite values only.
