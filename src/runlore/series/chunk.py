@@ -260,6 +260,8 @@ def unpack_column(data: bytes, at: int, count: int, dtype: str) -> tuple[NDArray
         end = at + length
         if kind == _ARITHMETIC:
             start, step = _PROGRESSION.unpack_from(data, at)
+            if step == 0:
+                return np.full(count, start, "<i8"), end
             bits = np.arange(count, dtype="<u8") * np.uint64(step) + np.uint64(start % 2**64)
             return bits.view("<i8"), end
         if kind == _RAW:
@@ -271,6 +273,15 @@ def unpack_column(data: bytes, at: int, count: int, dtype: str) -> tuple[NDArray
     if column is None or len(column) != count or column.dtype != np.dtype(dtype):
         raise Damaged(f"A column of metric points holds {0 if column is None else len(column)} numbers instead of {count}.")
     return column, end
+
+
+def skip_column(data: bytes, at: int) -> int:
+    """Where the column that starts at `at` ends."""
+    try:
+        length: int = _COLUMN.unpack_from(data, at)[1]
+    except struct.error as error:
+        raise Damaged(f"A column of metric points can not be read: {error}.") from None
+    return at + _COLUMN.size + length
 
 
 # -- both ------------------------------------------------------------------------------------------------------------------

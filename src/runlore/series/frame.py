@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runlore.series.chunk import Points
+from runlore.series.tail import starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,7 +136,8 @@ def union(columns: list[NDArray[Any]]) -> NDArray[Any] | None:
 
     if not columns:
         return np.empty(0, np.int64)
-    entries = np.unique(np.concatenate(columns))
+    entries = np.sort(np.concatenate(columns))
+    entries = entries[starts(entries)]
     return entries if len(entries) <= EXACT_ENTRIES else None
 
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from runlore.exceptions import Damaged
-from runlore.series.chunk import Points, pack_column, unpack_column
+from runlore.series.chunk import Points, pack_column, skip_column, unpack_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,12 +34,17 @@ _VERSION = 1
 _MAGIC = b"P"
 _INTEGERS = ("count", "nan", "plus", "minus", "min_step", "max_step", "min_time", "max_time")
 _FLOATS = ("min", "max", "sum", "first", "last")
+CHART_COLUMNS = frozenset(("min", "max", "sum", "count", "nan", "plus", "minus"))
+"""What a chart needs of a node, besides the range of its x."""
 _COUNTS = ("count", "nan", "plus", "minus")
 
 
+@cache
 def node_type() -> Any:
     """The numpy type of a node. `count` is of finite values; `min` and `max` are ±Inf where there is none."""
-    return [(name, "<f8") for name in _FLOATS] + [(name, "<i8") for name in _INTEGERS]
+    import numpy as np
+
+    return np.dtype([(name, "<f8") for name in _FLOATS] + [(name, "<i8") for name in _INTEGERS])
 
 
 def levels(points: int) -> range:
@@ -153,8 +159,11 @@ def encode_page(nodes: NDArray[Any]) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-def decode_page(data: bytes) -> NDArray[Any]:
-    """The inverse of `encode_page`. Raises `Damaged` when a byte is wrong."""
+def decode_page(data: bytes, only: frozenset[str] | None = None) -> NDArray[Any]:
+    """The inverse of `encode_page`. Raises `Damaged` when a byte is wrong.
+
+    `only` names the columns that are wanted; the others hold anything (decoding is what a chart of uneven steps waits for).
+    """
     import numpy as np
 
     if data[:2] != _MAGIC + bytes([_VERSION]):
@@ -163,8 +172,9 @@ def decode_page(data: bytes) -> NDArray[Any]:
         raise Damaged(f"A page of a metric's pyramid is damaged: the checksum of {len(data)} bytes does not match.")
     count, at = int.from_bytes(data[2:4], "little"), 4
     nodes = np.empty(count, node_type())
-    for name in _FLOATS:
-        nodes[name], at = unpack_column(data, at, count, "<f8")
-    for name in _INTEGERS:
-        nodes[name], at = unpack_column(data, at, count, "<i8")
+    for name in (*_FLOATS, *_INTEGERS):
+        if only is None or name in only:
+            nodes[name], at = unpack_column(data, at, count, "<f8" if name in _FLOATS else "<i8")
+        else:
+            at = skip_column(data, at)
     return nodes

@@ -26,7 +26,7 @@ def sample(points: Points, most: int, first_step: int | None = None, last_step: 
     if total <= most:
         return order
     if most < 4:
-        return order[np.unique(np.linspace(total - 1, 0, most).round().astype(np.intp))]
+        return order[sorted(set(np.linspace(total - 1, 0, most).round().astype(np.intp).tolist()))]
     edges = np.linspace(0, total, most // 4 + 1).round().astype(np.intp)
     values = points.values[order]
     finite = np.isfinite(values)

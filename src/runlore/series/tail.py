@@ -63,6 +63,15 @@ def take(points: Points, places: NDArray[Any]) -> Points:
     return Points(points.steps[places], points.times[places], points.values[places], chosen)
 
 
+def starts(ordered: NDArray[Any]) -> NDArray[Any]:
+    """Places in an ordered array where a new value begins. (`np.unique` imports 25 ms of masked arrays.)"""
+    import numpy as np
+
+    fresh = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return np.flatnonzero(fresh)
+
+
 def concatenate(parts: Sequence[Points]) -> Points:
     """Points one after the other."""
     import numpy as np

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from runlore.series.chunk import CHUNK_POINTS
 from runlore.series.frame import Buckets, Grid
 from runlore.series.pyramid import LOWEST, PAGE, levels, node_count
+from runlore.series.tail import starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,14 +83,19 @@ def _descent(nodes: NDArray[Any], axis: Axis, grid: Grid) -> int:
     if not len(nodes):
         return 1
     spans = nodes[f"max_{axis}"].astype(np.float64) - nodes[f"min_{axis}"].astype(np.float64)
-    ratio = float(np.median(spans)) / grid.width
+    ratio = float(np.sort(spans)[len(spans) // 2]) / grid.width
     return max(1, round(np.log2(ratio))) if ratio > 1.4 else _STRIDE
+
+
+def _distinct(ordered: NDArray[Any]) -> NDArray[Any]:
+    values: NDArray[Any] = ordered[starts(ordered)]
+    return values
 
 
 def _nodes(source: Source, level: int, numbers: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
-    wanted = np.unique(numbers // PAGE)
+    wanted = _distinct(numbers // PAGE)
     pages = np.concatenate(source.pages(level, wanted.tolist()))
     # All pages but the last one are full, so a node's place follows from the rank of its page.
     nodes: NDArray[Any] = pages[np.searchsorted(wanted, numbers // PAGE) * PAGE + numbers % PAGE]
@@ -102,15 +108,19 @@ def _add_points(buckets: Buckets, source: Source, grid: Grid, shift: int, leaves
 
     if not len(leaves):
         return
-    chunks = np.unique(leaves // _LEAVES)
+    chunks = _distinct(leaves // _LEAVES)
     mask = np.zeros((len(chunks), _LEAVES), bool)
     mask[np.searchsorted(chunks, leaves // _LEAVES), leaves % _LEAVES] = True
-    # One call for many chunks costs half of a call for each; a limit, because shuffled steps open every node of a series.
+    # Several chunks a call; not all of them, because shuffled steps open every node of a series.
     for first in range(0, len(chunks), _BATCH):
         part = slice(first, first + _BATCH)
         columns: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
         for row, (x, values) in zip(mask[part], source.chunks(chunks[part].tolist()), strict=True):
-            chosen = slice(None) if row.all() else np.repeat(row, 1 << LOWEST)[: len(values)]
-            columns[0].append(x[chosen])
-            columns[1].append(values[chosen])
+            if len(values) == CHUNK_POINTS:
+                columns[0].append(x.reshape(_LEAVES, -1)[row].ravel())
+                columns[1].append(values.reshape(_LEAVES, -1)[row].ravel())
+            else:
+                chosen = np.repeat(row, 1 << LOWEST)[: len(values)]
+                columns[0].append(x[chosen])
+                columns[1].append(values[chosen])
         buckets.add_points(grid.places(np.concatenate(columns[0]), shift), np.concatenate(columns[1]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runlore.entities import RunStatus
 from runlore.series import pyramid
 from runlore.series.chunk import CHUNK_POINTS, Block, Points, Row, encode_block, encode_row
-from runlore.series.tail import concatenate, gather_all, take
+from runlore.series.tail import concatenate, gather_all, starts, take
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import chore
 from runlore.store.sql.points import INSERT_TAIL
@@ -58,8 +58,9 @@ def fold_run(db: Transaction, run_key: int) -> None:
         return
     series, points = gather_all(data for _, _, data in rows)
     order = np.argsort(series, kind="stable")
-    numbers, firsts = np.unique(series[order], return_index=True)
-    pieces = list(zip(numbers.tolist(), np.split(order, firsts[1:]), strict=True))
+    ordered = series[order]
+    firsts = starts(ordered)
+    pieces = list(zip(ordered[firsts].tolist(), np.split(order, firsts[1:]), strict=True))
     long = {number: places for number, places in pieces if len(places) >= CHUNK_FROM}
     folded: dict[int, int] = {}
     if long:

@@ -98,7 +98,8 @@ class Line:
             f"SELECT data FROM metric_pyramid WHERE run_key = ? AND series = ? AND level = ? AND {condition} ORDER BY page",
             (self._run_key, self.series, level, parameter),
         )
-        return [pyramid.decode_page(data) for (data,) in rows]
+        columns = pyramid.CHART_COLUMNS | {f"min_{self.axis}", f"max_{self.axis}"}
+        return [pyramid.decode_page(data, columns) for (data,) in rows]
 
     def chunks(self, numbers: list[int]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """See `Source`."""
