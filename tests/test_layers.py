@@ -77,7 +77,8 @@ def test_no_relative_imports() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: write the import in full"
 
 
-BOUNDARIES = {"server/dispatch.py", "spool/shipper.py", "autolog/patch.py", "cli/main.py"}
+# store/ingest.py hands an operation's error to whoever waits for it: the writer thread has to go on for all others.
+BOUNDARIES = {"server/dispatch.py", "store/ingest.py", "store/ingest.py", "spool/shipper.py", "autolog/patch.py", "cli/main.py"}
 
 
 def test_broad_excepts_stand_only_at_the_boundaries() -> None:
