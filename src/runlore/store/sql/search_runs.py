@@ -2,9 +2,9 @@
 
 Two plans, chosen by numbers and not by luck (SQLite keeps no statistics):
 
-* *walk*: when the first sort key is the last value of a metric, read the index of that metric in order and test the filter on
-  the way. A page is usually found after a few hundred runs (0.3 ms at 100,000 runs). The walk is bounded: if the first runs of
-  the order do not yield a page, the other plan decides.
+* *walk*: when the first sort key is the last value of a metric or the start of runs of one experiment, read that index in
+  order and test the filter on the way. A page is usually found after a few hundred runs (0.3 ms at 100,000 runs). The walk is
+  bounded: if the first runs of the order do not yield a page, the other plan decides.
 * *scan*: all runs of the experiments in order of run key, as the other tables are, each tested by primary-key look-ups, sorted
   in the database. A clause on a metric that few runs satisfy narrows the scan to those runs first.
 """
@@ -12,12 +12,13 @@ Two plans, chosen by numbers and not by luck (SQLite keeps no statistics):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from runlore.api.runs import SearchRuns, SearchRunsReply
 from runlore.query import RUNS, And, Comparison, Expression, Field, Order, parse_filter
+from runlore.query.ast import EVERYTHING
 from runlore.store.sql.conditions import Column, Conditions, Source, Sql, both, sorting
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import handles
@@ -44,6 +45,7 @@ RUN = Source(
     params="param",
     metrics="metric",
 )
+_START = Field("attribute", "start_time")
 _WALK = 2_000
 """Runs that a walk looks at before it gives up, at least: some milliseconds."""
 _FEW = 5_000
@@ -63,7 +65,7 @@ class RunSearch(msgspec.Struct, frozen=True):
         """Keys of a window of the ordered runs."""
         rows = self._walk(db, offset, limit)
         if rows is None:
-            condition = self.condition(db, narrow=True)
+            condition = self.condition(db, scan=True)
             joins, terms = sorting(RUN, self.orders, self.numbers)
             sql = f"SELECT r.run_key FROM run r {joins.text} WHERE {condition.text} ORDER BY {self._terms(terms)}"
             rows = db.all(f"{sql} LIMIT ? OFFSET ?", (*joins.values, *condition.values, limit, offset))
@@ -71,33 +73,38 @@ class RunSearch(msgspec.Struct, frozen=True):
 
     def total(self, db: Transaction) -> int:
         """How many runs there are in all."""
-        condition = self.condition(db, narrow=True)
+        condition = self.condition(db, scan=True)
         row = db.one(f"SELECT COUNT(*) FROM run r WHERE {condition.text}", condition.values)
         return int(row[0]) if row else 0
 
-    def condition(self, db: Transaction, narrow: bool = False) -> Sql:
-        """The condition on `run r`; `narrow` lets a clause that few runs satisfy lead."""
-        parts = [lifecycle("r", self.view_type)]
+    def condition(self, db: Transaction, scan: bool = False) -> Sql:
+        """The condition on `run r`. For a scan a clause that few runs satisfy leads, and the plus keeps it from following the
+        index in order of time, which is out of step with the tables that it looks things up in."""
+        few = self._narrowing(db) if scan else None
+        looks_up = self.tree != EVERYTHING or any(order.field.kind != "attribute" for order in self.orders)
+        parts = [lifecycle("+r" if scan and looks_up and few is None else "r", self.view_type)]
         if self.experiments is not None:
             text, parameter = db.among("r.experiment_id", self.experiments or [-1])
             parts.append(Sql(text, (parameter,)))
-        if narrow and (few := self._narrowing(db)):
+        if few is not None:
             parts.append(few)
         return both([*parts, Conditions(db, RUN).condition(self.tree)])
 
     def _terms(self, terms: Sequence[str]) -> str:
         ties = ["r.run_id"]
-        if Field("attribute", "start_time") not in {order.field for order in self.orders}:
+        if _START not in {order.field for order in self.orders}:
             ties.insert(0, "r.start_time DESC")
         return ", ".join([*terms, *ties])
 
+    def _clauses(self) -> list[Comparison]:
+        """Comparisons that must all hold."""
+        parts = self.tree.parts if isinstance(self.tree, And) else (self.tree,)
+        return [part for part in parts if isinstance(part, Comparison)]
+
     def _narrowing(self, db: Transaction) -> Sql | None:
         """A clause on the last value of a metric that few runs of the store satisfy, as a list of those runs."""
-        parts = self.tree.parts if isinstance(self.tree, And) else (self.tree,)
-        for part in parts:
-            if not isinstance(part, Comparison) or part.field.kind != "metric" or part.field.aggregate != "last":
-                continue
-            if part.operator not in ("=", "<", "<=", ">", ">="):
+        for part in self._clauses():
+            if not _ranges(part, part.field):
                 continue
             rows = f"SELECT n.run_key FROM metric n WHERE n.key = ? AND n.last_value {part.operator} ?"
             values = (part.field.key, part.value)
@@ -108,26 +115,58 @@ class RunSearch(msgspec.Struct, frozen=True):
 
     def _walk(self, db: Transaction, offset: int, limit: int) -> list[Any] | None:
         """The window by a bounded walk; None when that does not settle it."""
-        if not self.orders or self.orders[0].field.kind != "metric" or self.orders[0].field.aggregate != "last":
-            return None
-        first, *rest = self.orders
         bound = max(_WALK, 10 * (offset + limit))
         if bound > 10 * _WALK:
             return None
-        direction, before = (" DESC", ">") if first.descending else ("", "<")
-        index = "FROM metric o WHERE o.key = ? AND o.last_value IS NOT NULL"
-        end = db.one(f"SELECT o.last_value {index} ORDER BY o.last_value{direction} LIMIT 1 OFFSET ?", (first.field.key, bound))
-        if end is None:
-            return None  # so few runs have the metric that a scan is as cheap
-        condition = self.condition(db)
-        joins, terms = sorting(RUN, rest, self.numbers)
-        sql = (
-            f"SELECT r.run_key FROM metric o CROSS JOIN run r {joins.text} WHERE o.key = ? AND o.last_value {before} ? "
-            f"AND r.run_key = o.run_key AND {condition.text} "
-            f"ORDER BY {self._terms((f'o.last_value{direction}', *terms))} LIMIT ? OFFSET ?"
+        first = self.orders[0] if self.orders else Order(_START, descending=True)
+        if first.field.kind == "metric" and first.field.aggregate == "last":
+            clauses = [clause for clause in self._clauses() if _ranges(clause, first.field)]
+            index = both(
+                [Sql("o.key = ?", (first.field.key,)), Sql("o.last_value IS NOT NULL")]
+                + [Sql(f"o.last_value {clause.operator} ?", (clause.value,)) for clause in clauses]
+            )
+            return self._walk_from(db, Index("metric o", "o.last_value", index, first.descending), bound, (offset, limit))
+        single = self.view_type == "ACTIVE_ONLY" and self.experiments is not None and len(self.experiments) == 1
+        if first == Order(_START, descending=True) and single and self.tree != EVERYTHING:
+            index = Sql("o.experiment_id = ? AND o.deleted_time IS NULL", tuple(self.experiments or ()))
+            return self._walk_from(db, Index("run o", "o.start_time", index, descending=True), bound, (offset, limit))
+        return None
+
+    def _walk_from(self, db: Transaction, index: Index, bound: int, window: tuple[int, int]) -> list[Any] | None:
+        """Test the runs at the beginning of an index, up to the value of the entry number `bound`."""
+        offset, limit = window
+        direction, before = (" DESC", ">") if index.descending else ("", "<")
+        end = db.one(
+            f"SELECT {index.value} FROM {index.table} WHERE {index.condition.text} ORDER BY {index.value}{direction} "
+            "LIMIT 1 OFFSET ?",
+            (*index.condition.values, bound),
         )
-        rows = db.all(sql, (*joins.values, first.field.key, end[0], *condition.values, limit, offset))
+        if end is None:
+            return None  # so few entries that a scan is as cheap
+        condition = self.condition(db)
+        joins, terms = sorting(RUN, self.orders[1:], self.numbers)
+        order = ", ".join(dict.fromkeys((f"{index.value}{direction}", *terms, self._terms(()))))
+        sql = (
+            f"SELECT r.run_key FROM {index.table} CROSS JOIN run r {joins.text} WHERE {index.condition.text} "
+            f"AND {index.value} {before} ? AND r.run_key = o.run_key AND {condition.text} ORDER BY {order} LIMIT ? OFFSET ?"
+        )
+        rows = db.all(sql, (*joins.values, *index.condition.values, *end, *condition.values, limit, offset))
         return rows if len(rows) == limit else None
+
+
+class Index(NamedTuple):
+    """An index to walk: a table called `o`, the value that the index is ordered by, the condition that selects its part."""
+
+    table: str
+    value: str
+    condition: Sql
+    descending: bool
+
+
+def _ranges(clause: Comparison, field: Field) -> bool:
+    """True when a clause is a range of the index on the last value of a metric."""
+    metric = clause.field == field and field.kind == "metric" and field.aggregate == "last"
+    return metric and clause.operator in ("=", "<", "<=", ">", ">=")
 
 
 @handles(SearchRuns)
