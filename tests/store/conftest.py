@@ -58,7 +58,7 @@ class Databases:
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
             kept = {"schema_version", "experiment", "counter"}
             empty = [f"DELETE FROM {table}" for (table,) in tables if table not in kept]
-            connection.execute("; ".join(["SET session_replication_role = replica", *empty, *_AS_NEW]))  # type: ignore[arg-type]
+            connection.execute("; ".join(["SET session_replication_role = replica", *empty, *_AS_NEW]))
         self._free.append(name)
 
 

@@ -66,7 +66,7 @@ class Cluster:
     def execute(self, sql: str) -> None:
         """Run one statement as the superuser."""
         with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
-            connection.execute(sql)  # type: ignore[arg-type]  # made from our own names
+            connection.execute(sql)
 
     def _run(self, program: str, *args: object) -> None:
         command = [*self._as_user, str(self._bin / program), *map(str, args)]

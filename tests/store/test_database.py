@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from tests.store.postgres import Cluster, cluster
 
-from runlore.api.runs import CreateRun, GetRun, LogParam, SetTag
+from runlore.api.runs import CreateRun, GetRun, LogParam, RunReply, SetTag
 from runlore.exceptions import InvalidParameter, InvalidState, Unavailable
 from runlore.store.base import Store, open_store
-from runlore.store.sql.database import Database
+from runlore.store.sql.database import Database, Transaction
 from runlore.store.sql.handlers import HANDLERS, handles
 from runlore.store.sql.postgresql import PostgresDatabase, placeholders
 from runlore.store.sql.sqlite import FIRST_SAFE_VERSION, SqliteDatabase, driver, file_system, refuse_network_file_system
@@ -76,7 +76,7 @@ def test_among(database: Database, count: int) -> None:
     put(database, *((2**62 + i, f"{i}", None, None) for i in range(10)))
     with database.read() as db:
         for column, values in (("k", [2**62 + i for i in range(count)]), ("text", [str(i) for i in range(count)])):
-            condition, parameter = db.among(column, values)  # type: ignore[arg-type]
+            condition, parameter = db.among(column, values)
             assert len(db.all(f"SELECT k FROM t WHERE number IS NULL AND {condition}", (parameter,))) == min(count, 10)
 
 
@@ -149,12 +149,14 @@ def test_a_handler_has_the_name_of_its_operation() -> None:
     with pytest.raises(TypeError, match="handled by 'get_run', not by 'fetch_run'"):
 
         @handles(GetRun)
-        def fetch_run(db: object, op: GetRun) -> None: ...  # type: ignore[arg-type]
+        def fetch_run(db: Transaction, op: GetRun) -> RunReply:
+            raise AssertionError
 
     with pytest.raises(TypeError, match="two handlers"):
 
         @handles(GetRun)
-        def get_run(db: object, op: GetRun) -> None: ...  # type: ignore[arg-type]
+        def get_run(db: Transaction, op: GetRun) -> RunReply:
+            raise AssertionError
 
     assert HANDLERS[GetRun].__module__ == "runlore.store.sql.runs"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import pytest
 
 from runlore.api.experiments import CreateExperiment
+from runlore.api.operation import Operation
 from runlore.api.runs import (
     CreateRun,
     DeleteRun,
@@ -108,7 +110,7 @@ def test_runs_need_an_experiment(store: Store) -> None:
 
 
 def test_an_unknown_run_is_not_found(store: Store) -> None:
-    for operation in (
+    operations: list[Operation[Any]] = [
         GetRun(run_id=UNKNOWN),
         UpdateRun(run_id=UNKNOWN, status="FINISHED"),
         DeleteRun(run_id=UNKNOWN),
@@ -117,9 +119,10 @@ def test_an_unknown_run_is_not_found(store: Store) -> None:
         SetTag(run_id=UNKNOWN, key="a", value="b"),
         DeleteTag(run_id=UNKNOWN, key="a"),
         LogBatch(run_id=UNKNOWN),
-    ):
+    ]
+    for operation in operations:
         with pytest.raises(NotFound, match=f"Run with id={UNKNOWN} not found"):
-            store.call(operation)  # type: ignore[type-var]
+            store.call(operation)
 
 
 @pytest.mark.parametrize("run_id", ["", "x" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "' OR 1=1 --"])
@@ -285,15 +288,16 @@ def test_a_deleted_run_is_not_written_to(store: Store) -> None:
     run_id = create(store, run_name="n")
     for _ in range(2):
         store.call(DeleteRun(run_id=run_id))
-    for operation in (
+    operations: list[Operation[Any]] = [
         LogParam(run_id=run_id, key="a", value="b"),
         SetTag(run_id=run_id, key="a", value="b"),
         DeleteTag(run_id=run_id, key="mlflow.runName"),
         LogBatch(run_id=run_id, metrics=[MetricPoint(key="m", value=1.0, timestamp=1)]),
         UpdateRun(run_id=run_id, status="FINISHED"),
-    ):
+    ]
+    for operation in operations:
         with pytest.raises(InvalidParameter, match="must be in the 'active' state"):
-            store.call(operation)  # type: ignore[type-var]
+            store.call(operation)
     run = get(store, run_id)
     assert (run.info.lifecycle_stage, run.info.status, run.data.tags) == ("deleted", "RUNNING", {"mlflow.runName": "n"})
     for _ in range(2):

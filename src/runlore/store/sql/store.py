@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 from runlore.api.operation import Operation, validated
 from runlore.exceptions import EndpointNotFound
 from runlore.store.ingest import Ingest
+from runlore.store.sql import (
+    dashboard,
+    experiments,
+    inputs,
+    logged_models,
+    metrics,
+    registry,
+    runs,
+    search,
+    search_runs,
+    series,
+)
 from runlore.store.sql.database import READERS, Database, Transaction
 from runlore.store.sql.handlers import CHORES, HANDLERS
 from runlore.store.sql.migrate import migrate
 from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
 
-for _noun in ("experiments", "runs", "metrics", "inputs", "logged_models", "registry", "search", "search_runs", "dashboard", "series"):
-    try:
-        import_module(f"runlore.store.sql.{_noun}")
-    except ModuleNotFoundError as _error:
-        if _error.name != f"runlore.store.sql.{_noun}":
-            raise
+# Importing a module of handlers registers them.
+HANDLER_MODULES = (dashboard, experiments, inputs, logged_models, metrics, registry, runs, search, search_runs, series)
 
 Reply = TypeVar("Reply")
 
@@ -99,8 +107,6 @@ def answer(db: Transaction, operation: Operation[Any]) -> Any:
 
 def open_sqlite(path: os.PathLike[str], uri: str, artifact_root: str) -> SqlStore:
     """A store in a SQLite file, made when it does not exist."""
-    from pathlib import Path
-
     return SqlStore(SqliteDatabase(Path(path)), uri, artifact_root)
 
 
