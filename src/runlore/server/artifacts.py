@@ -31,6 +31,7 @@ from runlore.api.operation import PREFIXES, Operation, encode
 from runlore.api.registry import GetModelVersionDownloadUri
 from runlore.api.runs import GetRun
 from runlore.blobs.base import ArtifactPath
+from runlore.blobs.earlier import knows_no_logged_models, place_of
 from runlore.blobs.tree import BlobTree
 from runlore.blobs.uri import open_blobs, open_root, resolve
 from runlore.entities import FileInfo
@@ -102,7 +103,7 @@ class Artifacts:
 
     async def _list_root(self, request: Request) -> Reply:
         operation: ListProxiedArtifacts = await read_operation(ListProxiedArtifacts, self._access, request)
-        path = ArtifactPath(operation.path)
+        path = await self._as_meant(ArtifactPath(operation.path), request)
         found = await self._run(lambda: open_root(self._store).list(path))
         names = [FileInfo(path=info.path.rpartition("/")[2], is_dir=info.is_dir, file_size=info.file_size) for info in found]
         return json_reply(encode(FilesReply(files=names)))
@@ -126,7 +127,7 @@ class Artifacts:
     # -- single files ------------------------------------------------------------------------------------------------------
 
     async def _download(self, route: FileRoute, request: Request) -> Reply:
-        path = self._proxied_path(route, request)
+        path = await self._as_meant(self._proxied_path(route, request), request)
         return await self._send(lambda: open_root(self._store), path, request)
 
     async def _download_from_run(self, route: FileRoute, request: Request) -> Reply:
@@ -178,6 +179,12 @@ class Artifacts:
         path = ArtifactPath(request.parameters["path"])
         self._access.check(route.needs, path.partition("/")[0], request)
         return path
+
+    async def _as_meant(self, path: ArtifactPath, request: Request) -> ArtifactPath:
+        """The path that a reader means: MLflow 2 looks for a run's models below the run."""
+        if not knows_no_logged_models(request.header(b"user-agent")):
+            return path
+        return await self._run(lambda: place_of(path, self._store))
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
