@@ -1,7 +1,7 @@
 """Which store a client talks to: the URIs that `set_tracking_uri` sets, and the stores this process has open.
 
-Clients are cheap and many, stores are few: a store is opened at its first use and shared by all clients of the process. This
-is state that the whole process shares; what else is, is in `fluent/context.py`.
+Clients are cheap and many, stores are few: a store is opened at its first use and shared by all clients of the process. A
+chosen URI is kept in the environment of the process, so that child processes log to the same store.
 """
 
 from __future__ import annotations
@@ -17,37 +17,36 @@ from runlore.store.location import locate
 
 _lock = threading.Lock()
 _stores: dict[str, Store] = {}
-_chosen: dict[str, str] = {}
 
 
 def set_tracking_uri(uri: str | Path) -> None:
-    """Choose the store for everything that follows in this process; an empty text takes the choice back.
+    """Choose the store for everything that follows in this process and its children; an empty text takes the choice back.
 
     `uri` is a directory, `sqlite:///file.db`, `postgresql://…`, or the address of a Runlore or MLflow server. Runs that are
     open stay with the store they were started in.
     """
-    _choose("tracking", uri)
+    _choose("RUNLORE_TRACKING_URI", uri)
 
 
 def get_tracking_uri() -> str:
     """The URI in use: the one set, else that of the environment (`RUNLORE_TRACKING_URI`, `MLFLOW_TRACKING_URI`), else the
     `file:` URI of the nearest `.runlore/` directory."""
-    return _chosen.get("tracking") or _absolute(read_settings().tracking_uri) or locate().as_uri()
+    return _absolute(read_settings().tracking_uri) or locate().as_uri()
 
 
 def is_tracking_uri_set() -> bool:
     """True when `set_tracking_uri` or the environment has chosen the store."""
-    return bool(_chosen.get("tracking") or read_settings().tracking_uri)
+    return bool(read_settings().tracking_uri)
 
 
 def set_registry_uri(uri: str | Path) -> None:
     """Keep registered models in another store than runs; an empty text takes the choice back."""
-    _choose("registry", uri)
+    _choose("RUNLORE_REGISTRY_URI", uri)
 
 
 def get_registry_uri() -> str:
     """The URI of the store of registered models: that of runs unless another one was chosen."""
-    return _chosen.get("registry") or _absolute(read_settings().registry_uri) or get_tracking_uri()
+    return _absolute(read_settings().registry_uri) or get_tracking_uri()
 
 
 def store_at(uri: str) -> Store:
@@ -74,11 +73,11 @@ def absolute_uri(uri: str | Path) -> str:
     return _absolute(str(uri)) or get_tracking_uri()
 
 
-def _choose(purpose: str, uri: str | Path) -> None:
+def _choose(variable: str, uri: str | Path) -> None:
     if text := _absolute(str(uri)):
-        _chosen[purpose] = text
+        os.environ[variable] = text
     else:
-        _chosen.pop(purpose, None)
+        os.environ.pop(variable, None)
 
 
 def _absolute(uri: str | None) -> str | None:

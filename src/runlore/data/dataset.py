@@ -1,0 +1,76 @@
+"""What a dataset is: a name, a digest, a source, and JSON texts that describe it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from runlore.entities import Dataset as DatasetEntity
+from runlore.exceptions import InvalidParameter
+
+DIGEST_DIGITS = 32
+"""Hexadecimal digits of the SHA-256 that are kept: MLflow's limit is 36 characters."""
+
+_SOURCE_TYPES = {"": "local", "file": "local", "http": "http", "https": "http", "s3": "s3", "gs": "gs"}
+
+
+class Dataset:
+    """A dataset that can be logged with `log_input`. Equal content has an equal digest, on every machine."""
+
+    def __init__(self, source: str | None, name: str | None, digest: str, schema: Any, profile: dict[str, Any]) -> None:
+        self.source = source
+        self.name = name or "dataset"
+        self.digest = digest
+        self.schema = schema
+        self.profile = profile
+
+    def to_entity(self) -> DatasetEntity:
+        """The dataset as it is stored."""
+        source_type, source = described_source(self.source)
+        return DatasetEntity(
+            name=self.name,
+            digest=self.digest,
+            source_type=source_type,
+            source=source,
+            schema=json.dumps(self.schema),
+            profile=json.dumps(self.profile),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dataset as it is stored, as a dictionary."""
+        return self.to_entity().to_dictionary()
+
+
+def dataset_entity(dataset: Dataset | DatasetEntity) -> DatasetEntity:
+    """The stored form of a dataset in either form."""
+    if isinstance(dataset, DatasetEntity):
+        return dataset
+    if isinstance(dataset, Dataset):
+        return dataset.to_entity()
+    raise InvalidParameter(
+        f"Expected a dataset, got {type(dataset).__name__}. hint: runlore.data.from_pandas(frame, source='…') makes one."
+    )
+
+
+def described_source(source: str | None) -> tuple[str, str]:
+    """Type and JSON description of a source; without one it is the running script."""
+    if source is None:
+        return "code", json.dumps(
+            {"tags": {"mlflow.source.name": sys.argv[0] if sys.argv else "", "mlflow.source.type": "LOCAL"}}
+        )
+    scheme = urlsplit(source).scheme
+    scheme = "" if len(scheme) == 1 else scheme  # C:\…
+    kind = _SOURCE_TYPES.get(scheme, scheme)
+    return kind, json.dumps({"url" if kind == "http" else "uri": source})
+
+
+def column_type(dtype: Any) -> str:
+    """The MLflow type name of a numpy or pandas dtype."""
+    kind, size = getattr(dtype, "kind", "O"), getattr(dtype, "itemsize", 8)
+    if kind in "iu":
+        return "integer" if size <= 4 else "long"
+    if kind == "f":
+        return "float" if size <= 4 else "double"
+    return {"b": "boolean", "M": "datetime"}.get(kind, "string")

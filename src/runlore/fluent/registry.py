@@ -1,0 +1,58 @@
+"""The registry of the fluent interface."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from runlore.client import RunloreClient
+from runlore.client.base import all_pages
+from runlore.entities import ModelVersion, RegisteredModel
+from runlore.exceptions import AlreadyExists, InvalidParameter
+
+
+def register_model(
+    model_uri: str,
+    name: str,
+    await_registration_for: int = 300,
+    *,
+    tags: dict[str, Any] | None = None,
+    env_pack: None = None,
+) -> ModelVersion:
+    """Make a logged model a version of a registered model, which is made when it is missing.
+
+    `model_uri` is `runs:/<run_id>/<name>`, `models:/<model_id>`, `models:/<name>/<version>` or an artifact URI. The version is
+    ready when this returns, so `await_registration_for` has nothing to wait for. `env_pack` belongs to Databricks.
+    """
+    if env_pack is not None:
+        raise InvalidParameter(f"env_pack works on Databricks only; it was {env_pack!r}.")
+    client = RunloreClient()
+    with suppress(AlreadyExists):  # versions are added to the one that is there
+        client.create_registered_model(name)
+    run_id = model_uri.removeprefix("runs:/").partition("/")[0] if model_uri.startswith("runs:/") else None
+    return client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
+
+
+def search_registered_models(
+    max_results: int | None = None, filter_string: str | None = None, order_by: list[str] | None = None
+) -> list[RegisteredModel]:
+    """Every registered model that matches (at most `max_results`), by name unless `order_by` says otherwise."""
+    client = RunloreClient()
+    return all_pages(
+        lambda token, size: client.search_registered_models(filter_string, size, order_by, token), max_results, 1_000
+    )
+
+
+def search_model_versions(
+    max_results: int | None = None, filter_string: str | None = None, order_by: list[str] | None = None
+) -> list[ModelVersion]:
+    """Every version that matches (at most `max_results`), by name and newest first unless `order_by` says otherwise."""
+    client = RunloreClient()
+    return all_pages(
+        lambda token, size: client.search_model_versions(filter_string, size, order_by, token), max_results, 10_000
+    )
+
+
+def set_model_version_tag(name: str, version: str | None = None, key: str | None = None, value: Any = None) -> None:
+    """Set one tag of a version, replacing its value."""
+    RunloreClient().set_model_version_tag(name, version, key, value)
