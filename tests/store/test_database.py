@@ -281,10 +281,3 @@ def test_commits_wait_for_the_disk_whatever_the_servers_default(postgres_uri: st
 def test_an_unreachable_postgresql_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="can not be reached"):
         open_store(f"postgresql:///x?host={tmp_path}")
-
-
-def test_text_with_nul_is_refused(postgres_uri: str) -> None:
-    with closing(open_store(postgres_uri, artifacts="file:///nowhere")) as store:
-        with pytest.raises(InvalidParameter, match="can not be stored"):
-            store.call(SetTag(run_id=create(store), key="a", value="\x00"))
-        create(store)

@@ -205,6 +205,20 @@ def test_limits_of_params_and_tags(store: Store) -> None:
     assert get(store, run_id).data.params == {}
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\0"])
+def test_text_that_a_database_can_not_hold_is_refused_by_all(store: Store, text: str) -> None:
+    run_id = create(store)
+    for operation in (
+        LogParam(run_id=run_id, key="k", value=text),
+        SetTag(run_id=run_id, key=text, value="v"),
+        LogBatch(run_id=run_id, tags=[TagEntry(key="k", value=text)]),
+    ):
+        with pytest.raises(InvalidParameter, match="must not contain the character NUL"):
+            store.call(operation)
+    store.call(LogParam(run_id=run_id, key="k", value="\\u0000"))  # six ordinary characters
+    assert get(store, run_id).data.params == {"k": "\\u0000"}
+
+
 # -- tags ---------------------------------------------------------------------------------------------------------------
 
 

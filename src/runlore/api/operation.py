@@ -172,6 +172,8 @@ def _words(value: Any) -> Any:
 def decode(raw: bytes, type_: type[Any]) -> Any:
     """JSON to a Struct, lax about numbers in quotes. Raises `InvalidParameter` with the place and the reason."""
     try:
+        if b"\\u0000" in raw:
+            _refuse_nul(msgspec.json.decode(raw))
         return msgspec.json.decode(raw, type=type_, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"{error}") from None
@@ -179,11 +181,25 @@ def decode(raw: bytes, type_: type[Any]) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
 
 
+def _refuse_nul(value: Any) -> None:
+    """Text with the character NUL is refused everywhere, because PostgreSQL can not hold it."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidParameter(f"Text must not contain the character NUL: {value[:100]!r}.")
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _refuse_nul(item)
+
+
 def validated(operation: Operation[Reply]) -> Operation[Reply]:
     """The operation, checked against the limits of its fields: constructors do not look. Raises `InvalidParameter`."""
     try:
-        return msgspec.convert(msgspec.to_builtins(operation), type(operation))
-    except msgspec.ValidationError as error:
+        values = msgspec.to_builtins(operation)
+        if b"\\u0000" in _encoder.encode(values):
+            _refuse_nul(values)
+        return msgspec.convert(values, type(operation))
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InvalidParameter(f"{error}") from None
 
 
