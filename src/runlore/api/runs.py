@@ -174,6 +174,17 @@ class LogOutputs(Operation[Empty]):
     models: Annotated[list[LoggedModelOutput], Meta(max_length=1_000)] = field(default_factory=list)
 
 
+class LogModel(Operation[Empty]):
+    """Note that a model's files are in the run's artifacts (MLflow 2). `model_json` is its MLmodel file as JSON.
+
+    Kept in the tag `mlflow.log-model.history`, a JSON list: the newest models that fit in a tag.
+    """
+
+    route = Route("POST", "runs/log-model", needs=Edit("run_id"))
+    run_id: RunId
+    model_json: Annotated[str, Meta(max_length=1_000_000)]
+
+
 class SearchRuns(Operation[SearchRunsReply]):
     """Runs of the given experiments that match a filter (MLflow's grammar), newest first unless ordered otherwise."""
 

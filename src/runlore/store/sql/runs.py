@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import uuid4
+
+import msgspec
 
 from runlore.api.runs import (
     CreateRun,
@@ -12,6 +15,7 @@ from runlore.api.runs import (
     DeleteTag,
     GetRun,
     LogBatch,
+    LogModel,
     LogParam,
     ParamEntry,
     RestoreRun,
@@ -28,9 +32,12 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.metrics import append_points
 from runlore.store.sql.run_names import random_name
 from runlore.store.sql.run_rows import active_run, existing_run, read_info, read_runs, run_key
+from runlore.store.sql.tags import MAX_TAG_VALUE
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
+_MODEL_HISTORY = "mlflow.log-model.history"
+_MODEL_FIELDS = ("run_id", "artifact_path", "utc_time_created", "model_uuid", "flavors")
 
 
 @handles(CreateRun)
@@ -140,6 +147,36 @@ def delete_tag(db: Transaction, op: DeleteTag) -> Empty:
     if not db.execute("DELETE FROM run_tag WHERE run_key = ? AND key = ?", (key, op.key)):
         raise NotFound(f"No tag with name: {op.key} in run with id {op.run_id}")
     return Empty()
+
+
+@handles(LogModel)
+def log_model(db: Transaction, op: LogModel) -> Empty:
+    """Append to the list in the tag, once for each model, and drop the oldest ones that do not fit."""
+    try:
+        model = msgspec.json.decode(op.model_json, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise InvalidParameter(f"Invalid value for model_json: it is not a JSON object ({error}).") from None
+    if missing := [name for name in ("artifact_path", "flavors", "utc_time_created", "run_id") if name not in model]:
+        raise InvalidParameter(f"Invalid value for model_json: {', '.join(missing)} missing.")
+    key = active_run(db, op.run_id)
+    row = db.one("SELECT value FROM run_tag WHERE run_key = ? AND key = ?", (key, _MODEL_HISTORY))
+    history = _models(row[0]) if row else []
+    entry = {name: model[name] for name in _MODEL_FIELDS if name in model}
+    if entry in history:
+        return Empty()
+    history.append(entry)
+    while len(text := msgspec.json.encode(history).decode()) > MAX_TAG_VALUE:
+        history.pop(0)
+    _put_tags(db, key, [(_MODEL_HISTORY, text)])
+    return Empty()
+
+
+def _models(text: str) -> list[Any]:
+    """The list in the tag; a user may have put anything there."""
+    try:
+        return msgspec.json.decode(text, type=list[Any])
+    except msgspec.DecodeError:
+        return []
 
 
 @handles(LogBatch)
