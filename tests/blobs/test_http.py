@@ -25,6 +25,7 @@ class Peer(BaseHTTPRequestHandler):
     """One answer of a scripted server: `answers` are taken one by one, the last one stays."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
 
     def answer(self) -> None:
         length = int(self.headers.get("content-length") or 0)

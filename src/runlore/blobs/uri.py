@@ -37,14 +37,14 @@ def open_blobs(artifact_uri: str, store: Store, *, foreign: bool = False) -> Blo
 
     Accepted are `mlflow-artifacts:/…` and URIs inside the store's own artifact root. Other object-store URIs are opened,
     with the credentials of this process, only when `foreign` is set: a client may, a server must not, since its callers
-    choose these URIs. Local paths and `file:` URIs are never accepted.
+    choose these URIs. Local paths and other `file:` URIs are never accepted.
     """
-    scheme, path = split_uri(artifact_uri)
-    if scheme == PROXIED:
-        return open_root(store).under(path)
     root = store.artifact_root.rstrip("/")
     if artifact_uri == root or artifact_uri.startswith(root + "/"):
         return open_root(store).under(ArtifactPath(artifact_uri[len(root) + 1 :]))
+    scheme, path = split_uri(artifact_uri)
+    if scheme == PROXIED:
+        return open_root(store).under(path)
     if not foreign:
         raise InvalidParameter(
             f"Refused to open {artifact_uri!r}: it is outside the artifact root. Files there can be read by clients with "
@@ -93,7 +93,7 @@ def split_uri(uri: str) -> tuple[str, ArtifactPath]:
 
 
 def resolve(uri: str, store: Store) -> str:
-    """The artifact URI that `uri` means now. Artifact URIs are checked and passed through.
+    """The artifact URI that `uri` means now, for a client. Artifact URIs are checked and passed through.
 
     Raises `NotFound` for a run, model, version or alias that does not exist, `InvalidParameter` for what is no URI.
     """
