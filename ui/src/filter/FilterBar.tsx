@@ -5,7 +5,7 @@
 
 import { Filter, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
-import { applySuggestion, completionAt, errorSpan, type Suggestion, suggestions } from "@/lib/complete";
+import { applySuggestion, completionAt, readFilterError, type Suggestion, suggestions } from "@/lib/complete";
 import styles from "./FilterBar.module.css";
 
 interface FilterBarProps {
@@ -68,7 +68,8 @@ export function FilterBar({ value, onApply, catalogue, error }: FilterBarProps) 
     if (mirror.current && input.current) mirror.current.scrollLeft = input.current.scrollLeft;
   };
 
-  const wrong = error && text.trim() === value ? (errorSpan(error, text) ?? [0, text.length]) : null;
+  const problem = error ? readFilterError(error, text) : null;
+  const wrong = text.trim() === value ? problem?.span : null;
   return (
     <div className={styles.bar}>
       <div className={styles.field} data-error={Boolean(error)}>
@@ -148,7 +149,7 @@ export function FilterBar({ value, onApply, catalogue, error }: FilterBarProps) 
       </div>
       {error && (
         <p className={styles.error} id={`${list}-error`} role="alert">
-          {error}
+          {problem?.words}
         </p>
       )}
     </div>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applySuggestion, completionAt, errorSpan, suggestions } from "./complete";
+import { applySuggestion, completionAt, readFilterError, suggestions } from "./complete";
 
 const catalogue = [
   { name: "metrics.loss", kind: "metrics", runs: 9 },
@@ -34,8 +34,12 @@ describe("what completes a filter", () => {
   });
 });
 
-it("finds the place that an error means", () => {
-  expect(errorSpan("Unknown field at character 4.", "a = bogus")).toEqual([4, 9]);
-  expect(errorSpan("Invalid attribute key 'bogus' specified.", "bogus = 1")).toEqual([0, 5]);
-  expect(errorSpan("Something else", "a = 1")).toBeNull();
+it("finds the place that the server marks", () => {
+  const wrong = readFilterError(
+    "Invalid key 'bogus'. Try others.\na = 1 AND bogus = 2\n          ^^^^^",
+    "a = 1 AND bogus = 2",
+  );
+  expect(wrong).toEqual({ words: "Invalid key 'bogus'. Try others.", span: [10, 15] });
+  expect(readFilterError("Expected a value.\nparams.lr >\n           ^", "params.lr >").span).toEqual([10, 11]);
+  expect(readFilterError("No mark.", "a = 1")).toEqual({ words: "No mark.", span: [0, 5] });
 });

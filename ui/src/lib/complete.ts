@@ -122,17 +122,14 @@ export function applySuggestion(
   return { text: head + rest, cursor: head.length };
 }
 
-/** Where the server says the filter is wrong: "… at character 12" or a quoted piece of the filter. */
-export function errorSpan(message: string, text: string): [from: number, to: number] | null {
-  const position = /(?:character|position|column|offset) (\d+)/i.exec(message);
-  if (position) {
-    const from = Math.min(Number(position[1]), Math.max(0, text.length - 1));
-    const rest = /^\S+/.exec(text.slice(from));
-    return [from, from + Math.max(1, rest?.[0].length ?? 1)];
-  }
-  for (const [, , quoted] of message.matchAll(/(['"`])(.+?)\1/g)) {
-    const from = quoted ? text.indexOf(quoted) : -1;
-    if (quoted && quoted !== text && from >= 0) return [from, from + quoted.length];
-  }
-  return null;
+/** What the server says about a filter: the words, and the place, which it marks with carets under a copy of the filter. */
+export function readFilterError(message: string, text: string): { words: string; span: [from: number, to: number] } {
+  const marked = /^([\s\S]*?)\n(.*)\n( *)(\^+)\s*$/.exec(message);
+  if (!marked) return { words: message, span: [0, text.length] };
+  const [, words = "", copy = "", space = "", carets = ""] = marked;
+  const shift = Math.max(0, text.indexOf(copy.trim())) - (copy.length - copy.trimStart().length);
+  const to = Math.min(text.length, space.length + shift + carets.length);
+  // A mark behind the end means that something is missing there: the last character stands for it.
+  const from = Math.max(0, Math.min(space.length + shift, to - 1));
+  return { words, span: [from, to] };
 }

@@ -19,11 +19,10 @@ export default function ArtifactsTab({ runId }: { runId: string }) {
   const { path } = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/r/$run/$tab" });
   const root = useQuery(filesQuery(runId, ""));
-  const [chosen, setChosen] = useState<FileInfo | null>(null);
-  const open = (file: FileInfo) => {
-    setChosen(file);
-    navigate({ search: (old) => ({ ...old, path: file.path }), replace: true });
-  };
+  const folder = path?.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+  const beside = useQuery({ ...filesQuery(runId, folder), enabled: Boolean(path) });
+  const size = beside.data?.find((file) => file.path === path)?.file_size ?? null;
+  const open = (file: FileInfo) => navigate({ search: (old) => ({ ...old, path: file.path }), replace: true });
   if (root.isPending) return <Skeleton />;
   if (!root.data) return <ErrorState error={root.error} retry={() => root.refetch()} />;
   if (root.data.length === 0) {
@@ -45,16 +44,9 @@ export default function ArtifactsTab({ runId }: { runId: string }) {
         <Level runId={runId} files={root.data} chosen={path} onOpen={open} />
       </nav>
       <div className={styles.viewer}>
-        {path ? (
-          <Viewer
-            key={path}
-            runId={runId}
-            path={path}
-            size={chosen?.path === path ? (chosen.file_size ?? null) : null}
-          />
-        ) : (
-          <p className={styles.hint}>Choose a file to see it here.</p>
-        )}
+        {path && beside.isPending && <Skeleton />}
+        {path && !beside.isPending ? <Viewer key={path} runId={runId} path={path} size={size} /> : null}
+        {!path && <p className={styles.hint}>Choose a file to see it here.</p>}
       </div>
     </div>
   );

@@ -23,7 +23,7 @@ export function Viewer({ runId, path, size }: ViewerProps) {
   const kind = fileKind(path);
   const limit = LIMITS[kind];
   const tooBig = kind === "binary" || (kind === "image" && size !== null && size > limit);
-  const query = useQuery({ ...fileQuery(runId, path, limit), enabled: !tooBig });
+  const query = useQuery({ ...fileQuery(runId, path, limit), enabled: !tooBig && size !== 0 });
   const known = size ?? query.data?.size ?? null;
   return (
     <article className={styles.file} aria-label={path}>
@@ -43,7 +43,8 @@ export function Viewer({ runId, path, size }: ViewerProps) {
             words={kind === "image" ? "This image is larger than 20 MB." : "There is no preview for this kind of file."}
           />
         )}
-        {!tooBig && query.isPending && <Skeleton />}
+        {size === 0 && <p className={styles.hint}>The file is empty.</p>}
+        {!tooBig && size !== 0 && query.isPending && <Skeleton />}
         {query.error && <ErrorState error={query.error} retry={() => query.refetch()} />}
         {query.data && <Preview kind={kind} path={path} file={query.data} />}
       </div>
