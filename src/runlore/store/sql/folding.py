@@ -52,9 +52,9 @@ def fold_run(db: Transaction, run_key: int) -> None:
     import numpy as np
 
     # Updating the run's row keeps writers of this run out until the end of the transaction.
-    run = db.one("UPDATE run SET merged_tail = next_tail, loose_points = 0 WHERE run_key = ? RETURNING next_tail", (run_key,))
+    run = db.execute("UPDATE run SET merged_tail = next_tail, loose_points = 0, tail_token = 0 WHERE run_key = ?", (run_key,))
     rows = db.all("SELECT seq, latest_time, data FROM metric_tail WHERE run_key = ? ORDER BY seq", (run_key,))
-    if run is None or not rows:
+    if not run or not rows:
         return
     series, points = gather_all(data for _, _, data in rows)
     order = np.argsort(series, kind="stable")

@@ -42,6 +42,7 @@ CREATE TABLE run (
     merged_tail BIGINT NOT NULL DEFAULT 0,  -- tail rows below this seq were merged by folding; the rest are one per call
     loose_points BIGINT NOT NULL DEFAULT 0, -- points in tail rows from merged_tail on
     latest_time BIGINT NOT NULL DEFAULT -9223372036854775808, -- greatest timestamp of any metric point
+    tail_token BIGINT NOT NULL DEFAULT 0,   -- changed by whatever writes to the metric tables: what writers remember holds until then
     last_activity BIGINT NOT NULL           -- server time of the last write
 ) WITHOUT ROWID;
 -- In order of run_key, as the per-run tables are: a search that looks up a value for each run of an experiment reads them in
