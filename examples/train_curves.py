@@ -85,7 +85,7 @@ def train(setting):
         order = shuffle.permutation(len(X_train))
         for batch in range(len(X_train) // BATCH):
             chosen = order[batch * BATCH : (batch + 1) * BATCH]
-            network.partial_fit(X_train[chosen], y_train[chosen], classes)
+            network.partial_fit(X_train[chosen], y_train[chosen], classes=classes)
             runlore.log_metric("batch/loss", network.loss_, step=epoch * (len(X_train) // BATCH) + batch + 1)
         values = log_epoch(network, epoch)
     model = make_pipeline(scaler, network)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sklearn.cluster import Birch
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -240,7 +241,7 @@ def test_without_a_run_the_model_goes_to_the_experiment(forest: Any) -> None:
 
 def test_a_failed_save_is_visible_and_leaves_no_link() -> None:
     with runlore.start_run() as run, pytest.raises(InvalidParameter, match="serialization_format='cloudpickle'"):
-        runlore.sklearn.log_model(open, "broken")  # a function is no estimator
+        runlore.sklearn.log_model(Birch().fit(X.values), "broken")
     (found,) = MlflowClient().search_logged_models([run.info.experiment_id])
     assert found.status == "FAILED"
     assert MlflowClient().get_run(run.info.run_id).outputs.model_outputs == []

@@ -72,6 +72,14 @@ def test_a_path_of_a_run_that_names_its_logged_model_leads_there(store: Store, r
     assert place(store, add(store, f"runs:/{other.run_id}/model")) == f"{other.artifact_uri}/model"
 
 
+def test_the_place_where_mlflow_2_would_have_put_a_model_leads_to_the_logged_model(
+    store: Store, run: RunInfo, model: LoggedModel
+) -> None:
+    made = add(store, f"{run.artifact_uri}/model", run_id=run.run_id)
+    assert (made.model_id, place(store, made)) == (model.model_id, model.artifact_location)
+    assert place(store, add(store, f"{run.artifact_uri}/other")) == f"{run.artifact_uri}/other"
+
+
 def test_of_two_models_of_one_name_the_named_one_is_meant(store: Store, run: RunInfo, model: LoggedModel) -> None:
     second = logged(store, run)
     for wanted in (model, second):
@@ -103,9 +111,9 @@ def test_a_version_of_another_model_is_copied_with_its_history(store: Store, run
 
 
 def test_a_place_inside_a_run_or_model_is_taken(store: Store, run: RunInfo, model: LoggedModel) -> None:
-    made = add(store, f"{run.artifact_uri}/model", run_id=run.run_id)
-    assert (made.run_id, place(store, made)) == (run.run_id, f"{run.artifact_uri}/model")
-    assert add(store, f"{run.artifact_uri}/model").run_id == run.run_id
+    made = add(store, f"{run.artifact_uri}/files", run_id=run.run_id)
+    assert (made.run_id, place(store, made)) == (run.run_id, f"{run.artifact_uri}/files")
+    assert add(store, f"{run.artifact_uri}/files").run_id == run.run_id
     for fields in ({"run_id": run.run_id}, {"model_id": model.model_id}, {}):
         made = add(store, model.artifact_location, **fields)
         assert (made.run_id, made.model_id, place(store, made)) == (run.run_id, model.model_id, model.artifact_location)

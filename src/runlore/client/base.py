@@ -170,7 +170,7 @@ def metric_number(key: str, value: Any) -> float:
 
     NaN and infinities are numbers.
     """
-    if isinstance(value, float):
+    if type(value) is float:  # a subclass, such as numpy.float64, can not be sent as it is
         return value
     if value is None:
         raise InvalidParameter(f"Missing value for required parameter 'value' of metric '{key}'.")

@@ -16,7 +16,6 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +29,9 @@ from runlore.blobs.reference import VersionReference, parse_reference
 from runlore.blobs.uri import open_blobs, resolve
 from runlore.client import MlflowClient
 from runlore.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
-from runlore.exceptions import AlreadyExists, InvalidParameter, NotFound, RunloreError
+from runlore.exceptions import InvalidParameter, NotFound, RunloreError
 from runlore.fluent import context
+from runlore.fluent.registry import register_model
 from runlore.models.example import Example
 from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, write_manifest
 from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
@@ -154,6 +154,7 @@ def log(writer: Writer, extras: Extras, destination: Destination) -> ModelInfo:
     client = opened.client if opened else MlflowClient()
     run = client.get_run(opened.run_id) if opened else None
     logged = _logged_model(client, run, destination)
+    context.set_last_model(client, logged.model_id)
     model = Model(
         artifact_path=logged.artifact_location,
         run_id=run.info.run_id if run else logged.source_run_id,
@@ -176,7 +177,8 @@ def log(writer: Writer, extras: Extras, destination: Destination) -> ModelInfo:
         opened.linked.add(logged.model_id)
     if destination.registered_model_name is None:
         return ModelInfo(model)
-    return ModelInfo(model, _register(client, model, destination.registered_model_name))
+    version = register_model(model.model_uri, destination.registered_model_name, tags=destination.tags)
+    return ModelInfo(model, int(version.version))
 
 
 def _logged_model(client: MlflowClient, run: Run | None, destination: Destination) -> LoggedModel:
@@ -198,12 +200,6 @@ def _link(client: MlflowClient, run: Run, model_id: str, step: int) -> None:
     points = [point for point in run.data.metric_list if point.step == step and point.model_id is None]
     if points:
         client.log_batch(run.info.run_id, metrics=[msgspec.structs.replace(point, model_id=model_id) for point in points])
-
-
-def _register(client: MlflowClient, model: Model, name: str) -> int:
-    with suppress(AlreadyExists):  # it gets one more version
-        client.create_registered_model(name)
-    return int(client.create_model_version(name, model.model_uri, run_id=model.run_id, model_id=model.model_id).version)
 
 
 # -- loading --------------------------------------------------------------------------------------------------------------

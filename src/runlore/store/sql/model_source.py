@@ -156,6 +156,9 @@ def _owned(db: Transaction, given: Origin) -> Origin:
         if RUN_ID.fullmatch(part) and (location := _run_location(db, part.lower())) and _inside(place, location):
             if given.run_id not in (None, part.lower()):
                 raise _not_in(given.source, "run_id")
+            if not given.model_id:  # MLflow 2 names the place below the run where it would have put a model
+                path = ArtifactPath(place[len(location) + 1 :])
+                return _from_run(db, given, RunReference(run_id=part.lower(), path=path))
             return Origin(source=given.source, location=place, run_id=part.lower(), model_id=given.model_id)
     raise _not_in(given.source, "run_id")
 
