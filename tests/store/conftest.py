@@ -12,11 +12,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.server.live import LiveServer
 from tests.store.postgres import Cluster, binaries, cluster
 
+from runlore.server.app import App
+from runlore.settings import Settings
 from runlore.store.base import Store, open_store
+from runlore.store.http import HttpStore
+from runlore.store.sql.store import SqlStore
 
-KINDS = ("sqlite", "postgres")
+KINDS = ("sqlite", "postgres", "http")
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +100,12 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
                     uri = f"sqlite:///{tmp_path / 'runlore.db'}"
                 case "postgres":
                     uri = stack.enter_context(request.getfixturevalue("postgres_databases").lend())
+                case "http":
+                    behind = open_store(f"sqlite:///{tmp_path / 'served.db'}", artifacts=str(tmp_path / "artifacts"))
+                    assert isinstance(behind, SqlStore)
+                    server: LiveServer = request.getfixturevalue("live_server")
+                    url = stack.enter_context(server.serving(App(behind)))
+                    return stack.enter_context(closing(HttpStore(url, Settings())))
                 case _:
                     raise ValueError(kind)
             return stack.enter_context(closing(open_store(uri, artifacts=str(tmp_path / "artifacts"))))

@@ -56,11 +56,12 @@ class App:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
                 continue
-            await asyncio.to_thread(self._close)
+            await asyncio.to_thread(self.close)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Finish what is under way and close the store. Calling it twice is harmless."""
         self._artifacts.close()
         self._store.close()
 

@@ -1,0 +1,40 @@
+"""Unmodified MLflow clients, 2.22 and 3.17, do what their users do with them, against Runlore."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def run(python: Path, script: str, server: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user would: the server's address is in the environment, the code knows nothing of it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RUNLORE_", "PYTHON"))}
+    environment |= {
+        "MLFLOW_TRACKING_URI": server,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MPLCONFIGDIR": str(folder),
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    return subprocess.run(
+        [str(python), "-W", "ignore", str(SCRIPTS / script)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+
+
+def test_the_guides_script_runs_unmodified(mlflow_python: Path, server: str, tmp_path: Path) -> None:
+    done = run(mlflow_python, "guide.py", server, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("done ")
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_everyday_use(mlflow_python: Path, server: str, tmp_path: Path) -> None:
+    done = run(mlflow_python, "everyday.py", server, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    assert done.stdout.count("\nok ") + done.stdout.startswith("ok ") == 12
+    assert "Logging model metadata to the tracking server has failed" not in done.stderr

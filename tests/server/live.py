@@ -1,0 +1,54 @@
+"""A real server on a real socket, in a thread of the test process: the application behind it is changed in no time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runlore.server.app import App
+from runlore.server.http import Receive, Scope, Send
+from runlore.server.process import bind, configuration
+from runlore.server.protocol import BoundedServer
+
+
+class LiveServer:
+    """One listening uvicorn for the whole session; `serving` puts an application behind it."""
+
+    def __init__(self) -> None:
+        self._app: App | None = None
+        self._listener: socket.socket = bind("127.0.0.1", 0)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._ready = threading.Event()
+        self._server = BoundedServer(configuration(self), self._ready.set)  # type: ignore[arg-type]
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on to the application of the current test; the server's own start and stop are not its business."""
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        assert self._app is not None, "a request came in between two tests"
+        await self._app(scope, receive, send)
+
+    @contextmanager
+    def serving(self, app: App) -> Iterator[str]:
+        """Serve an application, and close it, its store too, at the end."""
+        self._app = app
+        try:
+            yield self.url
+        finally:
+            self._app = None
+            app.close()
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.should_exit = True
+        self._thread.join(30)
+        self._listener.close()
