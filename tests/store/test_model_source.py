@@ -168,7 +168,7 @@ def test_an_object_store_is_kept_as_a_reference(store: Store, run: RunInfo) -> N
         "s3://bucket/a;b",
         "s3://key:secret@bucket/a",
         "s3://bucket/a\\..\\b",
-        "s3://bucket/a\x00",
+        "s3://bucket/a\x01",
         "s3://bucket/a\nb",
         "runs:/",
         "runs://host/{run}/model",

@@ -65,6 +65,9 @@ class SqlStore:
             return self.submit(operation).result()
         if os.getpid() != self._process:
             self._after_fork()
+        return self._read(operation)
+
+    def _read(self, operation: Operation[Reply]) -> Reply:
         with self._database.read() as db:
             return answer(db, operation)  # type: ignore[no-any-return]
 
@@ -76,7 +79,7 @@ class SqlStore:
             return self._ingest.submit(operation)
         if self._readers is None:
             self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
-        return self._readers.submit(self.call, operation)
+        return self._readers.submit(self._read, operation)
 
     @property
     def failure(self) -> str | None:
