@@ -15,17 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runlore.api.metrics import GetMetricHistory
-from runlore.api.runs import CreateRun, GetRun, MetricPoint
+from runlore.api.runs import CreateRun, GetRun, MetricPoint, UpdateRun
 from runlore.api.series import QuerySeries
 from runlore.entities import Metric
 from runlore.exceptions import Damaged
+from runlore.store.sql import metrics
 from runlore.store.sql.database import Database
-from runlore.store.sql.folding import FOLD_POINTS, FOLD_ROWS, fold_run, fold_tails
+from runlore.store.sql.folding import FOLD_POINTS, FOLD_ROWS, FOLD_ROWS_FINISHED, fold_run, fold_tails
 from runlore.store.sql.metrics import append_points
 from runlore.store.sql.migrate import migrate
 from runlore.store.sql.run_rows import run_key
 from runlore.store.sql.sqlite import SqliteDatabase
 from runlore.store.sql.store import answer
+from runlore.store.sql.summaries import SummaryMemory, new_summary
 
 _numbers = count(1)
 
@@ -230,6 +232,51 @@ def test_the_chore_folds_runs_that_grew_large(database: Database) -> None:
     assert rows_of(database, "metric_tail", many_rows) == rows_of(database, "metric_tail", many_points) == 0
     assert rows_of(database, "metric_chunk", many_points) == FOLD_POINTS // 4_096
     assert (rows_of(database, "metric_tail", small), rows_of(database, "metric_chunk", small)) == (1, 0)
+
+
+def test_a_run_that_has_ended_is_folded_early(database: Database) -> None:
+    run_id = new_run(database)
+    for step in range(FOLD_ROWS_FINISHED):
+        append(database, run_id, line("x", 1, start=step))
+    change(database, fold_tails)
+    assert rows_of(database, "metric_tail", run_id) == FOLD_ROWS_FINISHED
+    change(database, lambda db: answer(db, UpdateRun(run_id=run_id, status="FINISHED")))
+    change(database, fold_tails)
+    assert rows_of(database, "metric_tail", run_id) == 1
+    assert len(history(database, run_id, "x")) == FOLD_ROWS_FINISHED
+
+
+def test_writers_of_two_processes_and_undone_writes_do_not_confuse_what_is_remembered(database: Database) -> None:
+    """Another process writes to the run behind this one's back; a fold and an undone append lie between."""
+    run_id = new_run(database)
+    append(database, run_id, line("x", 10))
+    db = database.write()
+    append_points(db, run_key(run_id), line("x", 5, start=10))
+    db.rollback()
+    append(database, run_id, line("x", 5, start=10))
+    memory = metrics._memory
+    metrics._memory = SummaryMemory()  # the other process
+    append(database, run_id, line("x", 2_000, start=15))
+    append(database, run_id, line("y", 3))
+    metrics._memory = memory
+    append(database, run_id, [*line("x", 20), *line("z", 1), *line("y", 4)])
+    fold(database, run_id)
+    append(database, run_id, line("x", 2_020))
+
+    assert [metric.step for metric in history(database, run_id, "x")] == list(range(2_020))
+    assert [len(history(database, run_id, key)) for key in "yz"] == [4, 1]
+    with database.read() as reading:
+        rows = reading.all("SELECT key, series, count, last_step FROM metric WHERE run_key = ? ORDER BY key", (run_key(run_id),))
+    assert rows == [("x", 0, 2_020, 2_019), ("y", 1, 4, 3), ("z", 2, 1, 0)]
+
+
+def test_runs_written_longest_ago_are_forgotten_first() -> None:
+    memory = SummaryMemory(limit=3)
+    for run in range(4):
+        memory.put(run, 100 + run, {f"k{run}": new_summary(0, MetricPoint(key=f"k{run}", value=0.0, timestamp=0))})
+    assert memory.take(0) is None
+    assert [known[0] for run in (3, 1, 2) if (known := memory.take(run))] == [103, 101, 102]
+    assert memory.take(3) is None
 
 
 def test_a_fold_that_is_undone_leaves_everything_as_it_was(database: Database) -> None:

@@ -103,6 +103,7 @@ def update_run(db: Transaction, op: UpdateRun) -> UpdateRunReply:
     key = active_run(db, op.run_id)
     if op.status is not None:
         db.execute("UPDATE run SET status = ? WHERE run_key = ?", (op.status, key))
+        db.hints.add(key)  # a run that has ended is folded early
     if op.end_time is not None or (op.status is not None and not RunStatus.is_terminated(op.status)):
         db.execute("UPDATE run SET end_time = ? WHERE run_key = ?", (op.end_time, key))
     if op.run_name:
