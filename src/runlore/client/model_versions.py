@@ -92,7 +92,7 @@ class ModelVersionsClient(RegisteredModelsClient):
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
-        """One page of the versions that match, by name and then newest first unless `order_by` says otherwise."""
+        """One page of the versions that match, changed last first unless `order_by` says otherwise."""
         operation = SearchModelVersions(
             filter=filter_string or "", max_results=max_results, order_by=order_by or [], page_token=page_token or ""
         )

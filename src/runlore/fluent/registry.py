@@ -46,7 +46,7 @@ def search_registered_models(
 def search_model_versions(
     max_results: int | None = None, filter_string: str | None = None, order_by: list[str] | None = None
 ) -> list[ModelVersion]:
-    """Every version that matches (at most `max_results`), by name and newest first unless `order_by` says otherwise."""
+    """Every version that matches (at most `max_results`), changed last first unless `order_by` says otherwise."""
     client = RunloreClient()
     return all_pages(
         lambda token, size: client.search_model_versions(filter_string, size, order_by, token), max_results, 10_000
