@@ -266,7 +266,9 @@ def test_writers_of_two_processes_and_undone_writes_do_not_confuse_what_is_remem
     assert [metric.step for metric in history(database, run_id, "x")] == list(range(2_020))
     assert [len(history(database, run_id, key)) for key in "yz"] == [4, 1]
     with database.read() as reading:
-        rows = reading.all("SELECT key, series, count, last_step FROM metric WHERE run_key = ? ORDER BY key", (run_key(run_id),))
+        rows = reading.all(
+            "SELECT key, series, count, last_step FROM metric WHERE run_key = ? ORDER BY key", (run_key(run_id),)
+        )
     assert rows == [("x", 0, 2_020, 2_019), ("y", 1, 4, 3), ("z", 2, 1, 0)]
 
 
