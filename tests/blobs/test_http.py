@@ -35,7 +35,7 @@ class Peer(BaseHTTPRequestHandler):
         answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
         answer(self)
 
-    do_GET = do_PUT = do_DELETE = answer
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
     def _chunks(self) -> bytes:
         body, size = b"", int(self.headers.get("transfer-encoding") == "chunked")

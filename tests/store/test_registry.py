@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+from contextlib import closing, suppress
 
 import pytest
 
@@ -30,7 +31,7 @@ from runlore.api.registry import (
 )
 from runlore.entities import ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
 from runlore.exceptions import AlreadyExists, InvalidParameter, NotFound
-from runlore.store.base import Store
+from runlore.store.base import Store, open_store
 
 SOURCE = "s3://bucket/model"
 
@@ -233,6 +234,24 @@ def test_versions_made_at_the_same_time_get_different_numbers(store: Store) -> N
     for thread in threads:
         thread.join()
     assert sorted(map(int, numbers)) == list(range(1, 21))
+
+
+def test_two_servers_on_one_database_agree_on_names_and_numbers(postgres_uri: str) -> None:
+    with closing(open_store(postgres_uri)) as one, closing(open_store(postgres_uri)) as two:
+        made: list[str] = []
+
+        def work(store: Store) -> None:
+            for number in range(10):
+                with suppress(AlreadyExists):
+                    made.append(register(store, f"name {number}").name)
+                made.append(add(store, f"name {number}").version)
+
+        threads = [threading.Thread(target=work, args=(store,)) for store in (one, two)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(made) == sorted([f"name {number}" for number in range(10)] + ["1", "2"] * 10)
 
 
 def test_everything_on_a_missing_version_is_not_found(store: Store) -> None:

@@ -21,6 +21,7 @@ from runlore.blobs.base import ArtifactPath
 from runlore.blobs.tree import CHUNK, BlobTree, Files, file_path, not_found, opened
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError, Unavailable, error_from_code
+from runlore.store.http import RETRIED, ErrorBody
 
 if TYPE_CHECKING:
     import urllib3
@@ -29,15 +30,7 @@ Connections = Callable[[], "urllib3.PoolManager"]
 _LISTING_LIMIT = 64 << 20
 _WHOLE = 8 << 20
 """A body up to this size is kept in memory, so that its upload can be repeated after a lost connection."""
-_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAUSES = (0.1, 0.3, 1.0, 3.0)
-
-
-class ErrorBody(msgspec.Struct):
-    """What servers send with a status of 400 and above."""
-
-    error_code: str = "INTERNAL_ERROR"
-    message: str = ""
 
 
 class HttpBlobs(BlobTree):
@@ -172,7 +165,7 @@ class HttpBlobs(BlobTree):
             else:
                 if response.status < 300 or response.status == 416:
                     return response
-                if response.status not in _RETRIED or last:
+                if response.status not in RETRIED or last:
                     if method == "DELETE" and response.status == 404 and attempt:
                         return response  # an earlier attempt did it
                     raise _refusal(method, url, response)

@@ -5,7 +5,7 @@ directory synced: after `write` returns it survives loss of power, and until the
 its staging file, so a later start can tell what a killed writer left behind from what another process is still writing.
 
 Plain system calls instead of obstore, which is used for everything remote: its local store follows links, does not sync, and
-makes files that others may read (docs/decisions/local-files.md).
+makes files that others may read (docs/decisions/0002-local-files-without-obstore.md).
 """
 
 from __future__ import annotations

@@ -8,14 +8,16 @@ by a lifecycle rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from runlore.blobs.base import ArtifactPath
 from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
 from runlore.entities import FileInfo
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -48,25 +50,26 @@ class ObjectBlobs(BlobTree):
         return f"ObjectBlobs({self._store!r})"
 
     def list(self, path: ArtifactPath) -> Files:
-        found = self._store.list_with_delimiter(ArtifactPath(path) or None)
+        with _explained():
+            found = self._store.list_with_delimiter(ArtifactPath(path) or None)
         files = [_file(entry["path"], entry["size"]) for entry in found["objects"]]
         folders = [FileInfo(path=name, is_dir=True) for name in found["common_prefixes"]]
         return sorted((info for info in files + folders if _expressible(info.path)), key=lambda info: info.path)
 
     def stat(self, path: ArtifactPath) -> FileInfo:
         path = ArtifactPath(path)
-        if path:
-            try:
-                return _file(path, self._store.head(path)["size"])
-            except FileNotFoundError:
-                pass
-        for _ in self._store.list(path or None, chunk_size=1):
-            return FileInfo(path=path, is_dir=True)
+        with _explained():
+            if path:
+                with suppress(FileNotFoundError):
+                    return _file(path, self._store.head(path)["size"])
+            for _ in self._store.list(path or None, chunk_size=1):
+                return FileInfo(path=path, is_dir=True)
         raise not_found(path)
 
     def tag(self, path: ArtifactPath) -> str | None:
         try:
-            found = self._store.head(file_path(path))["e_tag"]
+            with _explained():
+                found = self._store.head(file_path(path))["e_tag"]
         except FileNotFoundError:
             raise not_found(path) from None
         return found and found.removeprefix("W/").strip('"')
@@ -76,36 +79,71 @@ class ObjectBlobs(BlobTree):
 
     def _read(self, path: ArtifactPath, start: int, end: int | None) -> Iterator[bytes]:
         try:
-            if start or end is not None:
-                start, end = byte_range(self._store.head(path)["size"], start, end)
-                if start == end:
-                    yield b""
-                    return
-                found = self._store.get(path, options={"range": (start, end)})
-            else:
-                found = self._store.get(path)
+            with _explained():
+                if start or end is not None:
+                    start, end = byte_range(self._store.head(path)["size"], start, end)
+                    if start == end:
+                        yield b""
+                        return
+                    found = self._store.get(path, options={"range": (start, end)})
+                else:
+                    found = self._store.get(path)
         except FileNotFoundError:
             raise not_found(path) from None
         yield b""
-        for piece in found.stream(min_chunk_size=CHUNK):
-            view = memoryview(piece)  # the piece lives outside Python's memory and can be as large as the object
-            for offset in range(0, len(view), CHUNK):
-                yield bytes(view[offset : offset + CHUNK])
+        with _explained():
+            for piece in found.stream(min_chunk_size=CHUNK):
+                view = memoryview(piece)  # the piece lives outside Python's memory and can be as large as the object
+                for offset in range(0, len(view), CHUNK):
+                    yield bytes(view[offset : offset + CHUNK])
 
     def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
         import obstore
 
         # Not obstore.put(iterator): it runs the iterator inside its event loop, where reading from another store panics.
-        with obstore.open_writer(self._store, file_path(path), buffer_size=_PART, max_concurrency=_PARTS_AT_ONCE) as writer:
+        path = file_path(path)
+        with (
+            _explained(),
+            obstore.open_writer(self._store, path, buffer_size=_PART, max_concurrency=_PARTS_AT_ONCE) as writer,
+        ):
             return sum(writer.write(chunk) for chunk in chunks)
 
     def delete(self, path: ArtifactPath) -> None:
         path = ArtifactPath(path)
-        if not self.stat(path).is_dir:
-            self._store.delete(path)
-        found = (entry["path"] for page in self._store.list(path or None) for entry in page)
-        while batch := list(islice(found, _DELETE_BATCH)):
-            self._store.delete(batch)
+        is_dir = self.stat(path).is_dir
+        with _explained():
+            if not is_dir:
+                self._store.delete(path)
+            found = (entry["path"] for page in self._store.list(path or None) for entry in page)
+            while batch := list(islice(found, _DELETE_BATCH)):
+                self._store.delete(batch)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """obstore's errors as Runlore's, without the debug print that follows their first lines."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of whoever makes the chunks: obstore's have no number
+        text = _first_lines(error)
+        if re.search(r"status code: 40[13]\b", text) or type(error).__name__ in (
+            "PermissionDeniedError",
+            "UnauthenticatedError",
+        ):
+            raise PermissionDenied(
+                f"The object store refused: {text} hint: check the credentials in the environment."
+            ) from error
+        raise Unavailable(f"The object store failed: {text}") from error
+
+
+def _first_lines(error: Exception) -> str:
+    return str(error).partition("\n\nDebug source:")[0].strip()[:1_000]
 
 
 def _file(path: str, size: int) -> FileInfo:

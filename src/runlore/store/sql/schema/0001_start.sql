@@ -203,7 +203,7 @@ CREATE TABLE logged_model_tag (
 
 CREATE TABLE registered_model (
     name TEXT NOT NULL PRIMARY KEY,
-    folded_name TEXT NOT NULL UNIQUE,       -- case-folded: names that differ only in case are one name
+    folded_name TEXT NOT NULL UNIQUE,       -- composed (NFC) and case-folded: such names are one name
     description TEXT,
     next_version BIGINT NOT NULL DEFAULT 1, -- numbers of deleted versions are not given again
     creation_time BIGINT NOT NULL,
