@@ -70,7 +70,7 @@ export function ChartCard({ metric, runs, settings, live }: ChartCardProps) {
               <RotateCcw size={14} strokeWidth={1.5} />
             </IconButton>
           )}
-          <IconButton label="Logarithmic y" pressed={logY} onClick={() => setLog(!logY)}>
+          <IconButton label="Use a log scale for y" pressed={logY} onClick={() => setLog(!logY)}>
             <span className={styles.word}>log</span>
           </IconButton>
           <IconButton label={tall ? "Smaller" : "Larger"} pressed={tall} onClick={() => setTall(!tall)}>

@@ -1,0 +1,111 @@
+"""Every page opens in both themes without an error, asks no other host, and is accessible."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.ui.conftest import AXE
+from tests.ui.seed import Seeded
+
+PAGES = {
+    "experiments": "/",
+    "runs": "/e/{experiment}/runs",
+    "charts": "/e/{experiment}/charts",
+    "overview": "/e/{experiment}/r/{files}/overview",
+    "run charts": "/e/{experiment}/r/{spiky}/charts",
+    "metrics": "/e/{experiment}/r/{spiky}/metrics",
+    "params": "/e/{experiment}/r/{files}/params",
+    "artifacts": "/e/{experiment}/r/{files}/artifacts?path=table.csv",
+    "models": "/models",
+    "model": "/models/{model}",
+    "no runs": "/e/{empty_experiment}/runs",
+    "nothing matches": "/e/{experiment}/runs?f=params.lr+%3D+'never'",
+}
+WORDS = {
+    "experiments": "resnet-sweep",
+    "runs": "one-bad-batch",
+    "charts": "Showing 20 of",
+    "overview": "imagenet-1k",
+    "run charts": "buckets",
+    "metrics": "grad_norm",
+    "params": "param_07",
+    "artifacts": "a, 17",
+    "models": "resnet classifier",
+    "model": "@champion",
+    "no runs": "No runs in this experiment yet",
+    "nothing matches": "The filter hides all",
+}
+
+
+def address(served: Seeded, name: str) -> str:
+    """The address of one of `PAGES`."""
+    return PAGES[name].format(**{**vars(served), "model": quote(served.model)})
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_page_opens_in_both_themes(page: Any, served: Seeded, name: str, theme: str) -> None:
+    page.goto(address(served, name))
+    page.get_by_text(WORDS[name]).first.wait_for()
+    background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 20, 24)"}[theme]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself must not scroll sideways"
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_page_is_accessible(page: Any, served: Seeded, name: str, theme: str) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: npm ci in ui/")
+    page.goto(address(served, name))
+    page.get_by_text(WORDS[name]).first.wait_for()
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    serious = [
+        f"{item['id']}: {item['nodes'][0]['html'][:200]} {item['nodes'][0]['failureSummary'][:200]}"
+        for item in found["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_wrong_addresses_say_so(page: Any, served: Seeded) -> None:
+    page.goto("/nowhere/at/all")
+    page.get_by_text("There is no such page").wait_for()
+    page.goto(f"/e/{served.experiment}/r/{'0' * 32}/overview")
+    page.get_by_role("alert").wait_for()
+    page.problems[:] = [problem for problem in page.problems if "404" not in problem]
+
+
+def test_addresses_of_mlflow_clients_lead_to_the_run(page: Any, served: Seeded) -> None:
+    page.goto(f"/#/experiments/{served.experiment}/runs/{served.files}")
+    page.get_by_role("heading", name="with-files").wait_for()
+    assert page.url.endswith(f"/e/{served.experiment}/r/{served.files}/overview")
+
+
+def test_theme_is_chosen_and_remembered(page: Any) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Theme: system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.reload()
+    page.get_by_role("button", name="Theme: dark").wait_for()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_keys_lead_around_and_are_listed(page: Any, served: Seeded) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="resnet-sweep").wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.get_by_role("grid", name="Runs").wait_for()
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    page.get_by_role("heading", name="Models").wait_for()
+    page.keyboard.press("?")
+    page.get_by_role("dialog").get_by_text("Go to experiments").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("gm")
+    assert page.get_by_role("textbox", name="Search models").input_value() == "gm"

@@ -1,0 +1,160 @@
+"""The run page: charts that lose nothing, files that are seen and never executed; and the registry's pages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.ui.seed import SPIKE_STEP, Seeded
+
+INK = """
+    (card) => {
+        const canvas = card.querySelector('canvas');
+        const { width, height } = canvas;
+        const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+        const hex = getComputedStyle(document.documentElement).getPropertyValue('--run-' + card.dataset.hue).trim();
+        return { width, height, rows: Array.from({ length: height }, (_, y) => {
+            let count = 0;
+            for (let x = Math.round(width * 0.1); x < width; x++) {
+                const at = (y * width + x) * 4;
+                const [r, g, b] = [pixels[at], pixels[at + 1], pixels[at + 2]];
+                if (pixels[at + 3] > 90 && Math.max(r, g, b) - Math.min(r, g, b) > 40) count += 1;
+            }
+            return count;
+        }) };
+    }
+"""
+
+
+def chart(page: Any, metric: str) -> Any:
+    """The card of a metric, drawn."""
+    card = page.locator(f"[data-metric='{metric}']")
+    card.locator("canvas").wait_for()
+    page.wait_for_function(f"({INK})(document.querySelector(\"[data-metric='{metric}']\")).rows.some((count) => count > 0)")
+    return card
+
+
+def test_one_point_among_20000_is_seen(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
+    card = chart(page, "train/loss")
+    assert re.search(r"buckets · 20,000 points", card.inner_text())
+    ink = card.evaluate(INK)
+    upper = ink["rows"][int(ink["height"] * 0.1) : int(ink["height"] * 0.6)]
+    drawn = sum(count > 0 for count in upper)
+    assert drawn > 0.9 * len(upper), "a line from the curve up to the spike"
+    assert max(upper) <= 8, "and nothing else up there"
+
+
+def test_zoom_fetches_single_points_and_double_click_resets(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
+    card = chart(page, "train/loss")
+    box = card.locator(".u-over").bounding_box()
+    at = box["x"] + box["width"] * SPIKE_STEP / 20_000
+    page.mouse.move(at - 12, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(at + 12, box["y"] + 40, steps=4)
+    page.mouse.up()
+    card.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ points$")).wait_for()
+    card.get_by_role("figure", name=re.compile("highest 40 ")).wait_for()
+    page.mouse.dblclick(at, box["y"] + 60)
+    card.get_by_text(re.compile(r"buckets · 20,000 points")).wait_for()
+
+
+def test_values_that_are_not_finite_are_marked_and_counted(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
+    card = chart(page, "grad_norm")
+    card.get_by_text("10 of 10 points").wait_for()
+    card.get_by_text("3 values not finite, marked at the rim").wait_for()
+
+
+def test_chart_is_read_with_the_keyboard(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.runs[0]}/charts")
+    card = chart(page, "val/acc")
+    card.get_by_role("figure").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    card.get_by_text("step 5").wait_for()
+
+
+def test_chart_settings_live_in_the_address(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.runs[0]}/charts")
+    chart(page, "val/acc")
+    page.get_by_role("button", name="Relative").click()
+    page.get_by_role("checkbox", name="Log y").check()
+    page.get_by_role("slider", name="Smoothing").fill("7")
+    page.get_by_role("textbox", name="Find metrics").fill("loss")
+    page.wait_for_url(re.compile("m=loss"))
+    page.reload()
+    chart(page, "train/loss")
+    assert page.get_by_role("button", name="Relative").get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("checkbox", name="Log y").is_checked()
+    assert page.get_by_role("slider", name="Smoothing").input_value() == "7"
+    assert page.locator("[data-metric]").count() == 2
+
+
+def test_metrics_tab_says_where_the_extremes_were(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/metrics")
+    row = page.get_by_role("row").filter(has_text="train/loss")
+    row.wait_for()
+    assert re.search(rf"\b40\b[\s\S]*{SPIKE_STEP:,}[\s\S]*20,000", row.inner_text())
+
+
+def test_overview_shows_origin_data_family_and_models(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.files}/overview")
+    page.get_by_text("<script>alert('never')</script>").wait_for()
+    for words in ("a83bd19ca83b", "imagenet-1k", "its-child", "resnet classifier v2", "@champion", "param_07"):
+        page.get_by_text(words).first.wait_for()
+    page.get_by_role("link", name="its-child").click()
+    page.get_by_role("link", name="with-files").wait_for()
+
+
+def test_values_are_copied_in_full(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.files}/params")
+    page.get_by_text("param_07").hover()
+    page.get_by_role("button", name="Copy param_07").click()
+    assert page.evaluate("navigator.clipboard.readText()") == "3.5"
+
+
+def open_file(page: Any, served: Seeded, path: str) -> Any:
+    """The preview of a file."""
+    page.goto(f"/e/{served.experiment}/r/{served.files}/artifacts?path={path}")
+    return page.get_by_role("article", name=path)
+
+
+def test_files_are_previewed_by_kind(page: Any, served: Seeded) -> None:
+    open_file(page, served, "config.json").get_by_text("widths").wait_for()
+    open_file(page, served, "table.csv").get_by_text("First 200 rows.").wait_for()
+    open_file(page, served, "notes.txt").get_by_text("line 39").wait_for()
+    open_file(page, served, "empty.txt").get_by_text("The file is empty.").wait_for()
+    open_file(page, served, "weights.bin").get_by_text("There is no preview for this kind of file.").wait_for()
+    open_file(page, served, "model/MLmodel").get_by_text("artifact_path: model").wait_for()
+    picture = open_file(page, served, "loss.png").get_by_role("img", name="loss.png")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 240
+
+
+def test_html_among_the_files_is_text(page: Any, served: Seeded) -> None:
+    open_file(page, served, "page.html").get_by_text("<h1>Report</h1>").wait_for()
+    assert page.title() != "stolen"
+
+
+def test_folders_open_and_files_download(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.files}/artifacts")
+    page.get_by_role("button", name="model").click()
+    page.get_by_role("button", name="MLmodel").click()
+    page.get_by_text("pickled_model").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "MLmodel"
+
+
+def test_models_are_found_by_alias_and_lead_to_their_run(page: Any, served: Seeded) -> None:
+    page.goto("/models")
+    page.get_by_role("textbox", name="Search models").fill("@champ")
+    page.get_by_role("link", name=served.model).click()
+    page.get_by_text('load_model("models:/resnet classifier@champion")').wait_for()
+    page.get_by_role("button", name="MLflow").click()
+    page.get_by_text("mlflow.pyfunc.load_model").wait_for()
+    page.get_by_text("Production").wait_for()
+    page.get_by_role("link", name="with-files").click()
+    page.get_by_role("heading", name="with-files").wait_for()
