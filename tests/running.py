@@ -14,7 +14,7 @@ import pytest
 
 from runlore.settings import settings
 
-VARIABLES = ("TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID")
+VARIABLES = ("TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID", "ACTIVE_EXPERIMENT")
 
 
 @contextmanager

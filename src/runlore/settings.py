@@ -19,6 +19,8 @@ class Settings(msgspec.Struct, frozen=True):
     experiment_name: str | None = None
     experiment_id: str | None = None
     run_id: str | None = None
+    active_experiment: str | None = None
+    """`RUNLORE_ACTIVE_EXPERIMENT`: what `set_experiment` leaves for child processes, an id and the store it belongs to."""
     username: str | None = None
     password: str | None = None
     token: str | None = None
@@ -42,6 +44,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         experiment_name=value("EXPERIMENT_NAME"),
         experiment_id=value("EXPERIMENT_ID"),
         run_id=value("RUN_ID"),
+        active_experiment=env.get("RUNLORE_ACTIVE_EXPERIMENT") or None,
         username=value("USERNAME", "TRACKING_USERNAME"),
         password=value("PASSWORD", "TRACKING_PASSWORD"),
         token=value("TOKEN", "TRACKING_TOKEN"),

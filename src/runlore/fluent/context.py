@@ -1,6 +1,7 @@
 """The state behind `log_metric(key, value)`: which run and which experiment are meant. All of it is here.
 
-Each thread has its own stack of open runs. The active experiment belongs to the process, and to the store it was set in.
+Each thread has its own stack of open runs. The active experiment belongs to the process, and to the store it was set in; it is
+kept in the environment, so that child processes log into it too.
 """
 
 from __future__ import annotations
@@ -50,8 +51,6 @@ _lock = threading.Lock()
 _open: list[OpenRun] = []
 _last_run: tuple[RunloreClient, str] | None = None
 _last_model: tuple[RunloreClient, str] | None = None
-_experiment: tuple[str, str] | None = None
-_exported: tuple[str, str] | None = None
 _exit_status: str | None = None
 
 
@@ -106,14 +105,13 @@ def last_run() -> tuple[RunloreClient, str] | None:
 
 def set_experiment_id(experiment_id: str) -> None:
     """Make an experiment the active one of this process; child processes find it in their environment."""
-    global _experiment, _exported
-    _experiment = _exported = (get_tracking_uri(), experiment_id)
-    os.environ["RUNLORE_EXPERIMENT_ID"] = experiment_id
+    os.environ["RUNLORE_ACTIVE_EXPERIMENT"] = f"{experiment_id} {get_tracking_uri()}"
 
 
 def active_experiment_id() -> str | None:
     """The id that `set_experiment` set for the store in use."""
-    return _experiment[1] if _experiment and _experiment[0] == get_tracking_uri() else None
+    experiment_id, _, uri = (read_settings().active_experiment or "").partition(" ")
+    return experiment_id if experiment_id and uri == get_tracking_uri() else None
 
 
 def current_experiment_id() -> str:
@@ -122,8 +120,7 @@ def current_experiment_id() -> str:
     if found := active_experiment_id():
         return found
     named = read_settings()
-    stale = _exported is not None and _exported[1] == named.experiment_id and _exported[0] != get_tracking_uri()
-    if named.experiment_id and not stale:
+    if named.experiment_id:
         return _checked(named.experiment_id)
     if named.experiment_name:
         client = RunloreClient()
