@@ -126,7 +126,7 @@ def _parent(client: RunloreClient, uri: str, local: Path | None) -> tuple[BlobSt
     if local is not None:
         return LocalBlobs(local.absolute().parent, private=False), local.absolute().name
     store = client.registry_store if _names_version(uri) else client.store
-    place = resolve(uri, store)
+    place = resolve(uri, store, foreign=True)
     above, _, name = place.rstrip("/").rpartition("/")
     if above.endswith(":") or above.endswith("/"):
         return open_blobs(place, store, foreign=True), ""

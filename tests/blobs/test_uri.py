@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.blobs.conftest import content
 
+from runlore.api.experiments import CreateExperiment
 from runlore.api.logged_models import CreateLoggedModel, DeleteLoggedModel
 from runlore.api.registry import (
     CreateModelVersion,
@@ -202,6 +204,15 @@ def test_foreign_stores_are_opened_only_on_demand(store: Store, tmp_path: Path) 
     for uri in (f"file://{tmp_path}", f"file://{tmp_path}/runlore.db", str(tmp_path)):
         with pytest.raises(InvalidParameter):
             open_blobs(uri, store, foreign=True)
+
+
+def test_resolving_for_others_does_not_look_into_foreign_stores(store: Store) -> None:
+    name = f"foreign {uuid.uuid4().hex}"
+    experiment_id = store.call(CreateExperiment(name=name, artifact_location="s3://bucket.invalid/e")).experiment_id
+    run_id = store.call(CreateRun(experiment_id=experiment_id)).run.info.run_id
+    assert resolve(f"runs:/{run_id}/model", store) == f"s3://bucket.invalid/e/{run_id}/artifacts/model"
+    model = store.call(CreateLoggedModel(experiment_id=experiment_id, name="model", source_run_id=run_id)).model
+    assert resolve(f"runs:/{run_id}/model", store) == model.artifact_location
 
 
 def test_a_uri_inside_the_artifact_root_is_the_stores_own(tmp_path: Path) -> None:

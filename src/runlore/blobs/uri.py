@@ -53,6 +53,11 @@ def open_blobs(artifact_uri: str, store: Store, *, foreign: bool = False) -> Blo
     return _root(artifact_uri, os.getpid())
 
 
+def is_own(artifact_uri: str, store: Store) -> bool:
+    """True for URIs below the store's artifact root, which everybody who holds the store may open."""
+    return artifact_uri.startswith((f"{PROXIED}:", store.artifact_root.rstrip("/") + "/"))
+
+
 def open_root(store: Store) -> BlobTree:
     """All files that belong to a store: what `mlflow-artifacts:/` stands for."""
     if isinstance(store, HttpStore):
@@ -92,14 +97,17 @@ def split_uri(uri: str) -> tuple[str, ArtifactPath]:
     )
 
 
-def resolve(uri: str, store: Store) -> str:
-    """The artifact URI that `uri` means now, for a client. Artifact URIs are checked and passed through.
+def resolve(uri: str, store: Store, *, foreign: bool = False) -> str:
+    """The artifact URI that `uri` means now. Artifact URIs are checked and passed through.
+
+    `runs:/<run>/<name>` may mean a file of the run or a logged model of that name; the file comes first. In an object store
+    outside the artifact root it is looked for only when `foreign` is set, as in `open_blobs`; otherwise the model is meant.
 
     Raises `NotFound` for a run, model, version or alias that does not exist, `InvalidParameter` for what is no URI.
     """
     match parse_reference(uri):
         case RunReference(run_id=run_id, path=path):
-            return _resolve_run(run_id, path, store)
+            return _resolve_run(run_id, path, store, foreign)
         case ModelReference(model_id=model_id, path=path):
             return _checked(uri, store.call(GetLoggedModel(model_id=model_id)).model.info.artifact_uri, path)
         case VersionReference(name=name, path=path) as reference:
@@ -115,14 +123,14 @@ def join_uri(artifact_uri: str, path: str) -> str:
     return f"{artifact_uri.rstrip('/')}/{checked}" if checked else artifact_uri
 
 
-def _resolve_run(run_id: str, path: ArtifactPath, store: Store) -> str:
+def _resolve_run(run_id: str, path: ArtifactPath, store: Store, foreign: bool) -> str:
     info = store.call(GetRun(run_id=run_id)).run.info
     own = join_uri(info.artifact_uri, path)
     if not path:
         return own
     name, _, inner = path.partition("/")
     model = _model_of_run(info.experiment_id, run_id, name, store)
-    if model is None or _exists(info.artifact_uri, path, store):
+    if model is None or _exists(info.artifact_uri, path, store, foreign):
         return own
     return join_uri(model, inner)
 
@@ -139,9 +147,11 @@ def _model_of_run(experiment_id: str, run_id: str, name: str, store: Store) -> s
     return found[0].info.artifact_uri if found else None
 
 
-def _exists(artifact_uri: str, path: ArtifactPath, store: Store) -> bool:
+def _exists(artifact_uri: str, path: ArtifactPath, store: Store, foreign: bool) -> bool:
+    if not foreign and not is_own(artifact_uri, store):
+        return False
     try:
-        open_blobs(artifact_uri, store, foreign=True).stat(path)
+        open_blobs(artifact_uri, store, foreign=foreign).stat(path)
     except NotFound:
         return False
     return True

@@ -220,7 +220,7 @@ def fetch(model_uri: str | Path, dst_path: str | Path | None = None, consent: Co
         raise NotFound(f"The directory dst_path={str(dst_path)!r} does not exist.")
     client = MlflowClient()
     store = client.registry_store if isinstance(parse_reference(uri), VersionReference) else client.store
-    location = resolve(uri, store)
+    location = resolve(uri, store, foreign=True)
     directory = Path(tempfile.mkdtemp(prefix="runlore-model-"))
     try:
         open_blobs(location, store, foreign=True).download(ArtifactPath(""), directory)
@@ -277,7 +277,7 @@ def set_signature(model_uri: str, signature: ModelSignature) -> None:
         _reseal(local)
         return
     client = MlflowClient()
-    location = resolve(model_uri, client.store)
+    location = resolve(model_uri, client.store, foreign=True)
     digest = _reseal(local)
     blobs = open_blobs(location, client.store, foreign=True)
     for name in (MLMODEL_FILE_NAME, MANIFEST_FILE) if digest else (MLMODEL_FILE_NAME,):
