@@ -84,7 +84,9 @@ def test_versions_aliases_and_stages(client: RunloreClient, experiment: str, run
     assert client.get_model_version(name, "1").tags == {"a": "1", "b": "2"}
     client.update_model_version(name, "1", "new words")
     assert client.get_model_version(name, "1").description == "new words"
-    assert [v.version for v in client.search_model_versions(f"name = '{name}'", max_results=1, order_by=["version_number DESC"])] == ["2"]
+    assert [
+        v.version for v in client.search_model_versions(f"name = '{name}'", max_results=1, order_by=["version_number DESC"])
+    ] == ["2"]
 
     set_tracking_uri(client.tracking_uri)
     assert artifacts.load_text(f"models:/{name}/1/w.txt") == "weights"

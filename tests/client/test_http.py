@@ -1,0 +1,174 @@
+"""The HTTP store against servers that misbehave: real sockets, answers made to order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from runlore.api.experiments import CreateExperiment, GetExperiment
+from runlore.api.metrics import LogMetric
+from runlore.exceptions import EndpointNotFound, LimitExceeded, NotFound, RunloreError, Unauthenticated, Unavailable
+from runlore.settings import Settings
+from runlore.store.http import HttpStore
+
+EXPERIMENT = b'{"experiment": {"experiment_id": "5", "name": "e", "unknown": [1]}}'
+Answer = tuple[int, dict[str, str], bytes]
+GET = GetExperiment(experiment_id="5")
+POINT = LogMetric(run_id="0" * 32, key="m", value=float("nan"), timestamp=1)
+
+
+class Script:
+    """What the server shall answer, one after the other, and what it has seen."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer | None] = []
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.url = ""
+
+    def store(self, patience: float = 30.0, **credentials: str) -> HttpStore:
+        return HttpStore(self.url, Settings(**credentials), patience)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """A server that answers by script; `None` closes the connection without an answer."""
+    script = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            script.requests.append((self.command, self.path, headers, body))
+            answer = script.answers.pop(0)
+            if answer is None:
+                self.close_connection = True
+                return
+            status, headers, content = answer
+            self.send_response(status)
+            for name, value in {"content-type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = handle_one
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        script.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield script
+        server.shutdown()
+        thread.join()
+
+
+def ok(content: bytes = EXPERIMENT) -> Answer:
+    return 200, {}, content
+
+
+def error(status: int, code: str, **headers: str) -> Answer:
+    return status, {name.replace("_", "-"): value for name, value in headers.items()}, f'{{"error_code": "{code}"}}'.encode()
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_passing_trouble_is_waited_out(script: Script, status: int) -> None:
+    script.answers = [error(status, "TEMPORARILY_UNAVAILABLE"), ok()]
+    store = script.store()
+    assert store.call(GET).experiment.name == "e"
+    assert len(script.requests) == 2
+    store.close()
+
+
+def test_a_lost_answer_is_asked_for_again(script: Script) -> None:
+    script.answers = [None, ok(b"{}")]
+    store = script.store()
+    store.call(POINT)
+    assert script.requests[0][3] == script.requests[1][3]
+    assert b'"value":"NaN"' in script.requests[0][3]
+    store.close()
+
+
+@pytest.mark.parametrize("trouble", [None, error(502, "INTERNAL_ERROR")])
+def test_a_creation_is_not_repeated_when_it_may_have_happened(script: Script, trouble: Answer | None) -> None:
+    script.answers = [trouble]
+    with pytest.raises(RunloreError):
+        script.store().call(CreateExperiment(name="e"))
+    assert len(script.requests) == 1
+
+
+def test_a_creation_is_repeated_when_nothing_was_done(script: Script) -> None:
+    script.answers = [error(503, "TEMPORARILY_UNAVAILABLE"), ok(b'{"experiment_id": "7"}')]
+    store = script.store()
+    assert store.call(CreateExperiment(name="e")).experiment_id == "7"
+    store.close()
+
+
+def test_patience_ends(script: Script) -> None:
+    script.answers = [error(429, "REQUEST_LIMIT_EXCEEDED", retry_after="3600")]
+    with pytest.raises(LimitExceeded):
+        script.store(patience=5).call(GET)
+    with pytest.raises(Unavailable, match=r"http://127.0.0.1:9\b"):
+        HttpStore("http://127.0.0.1:9", Settings(), patience=0.2).call(GET)
+
+
+def test_errors_keep_their_code_and_words(script: Script) -> None:
+    script.answers = [(404, {}, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No experiment 5"}')]
+    with pytest.raises(NotFound, match="No experiment 5"):
+        script.store().call(GET)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((200, {"content-type": "text/html"}, b"<html>Sign in</html>"), RunloreError),
+        ((200, {}, b'{"experiment": {"name": 3}}'), RunloreError),
+        ((200, {}, b"\xff\xfe"), RunloreError),
+        ((404, {"content-type": "text/html"}, b"<html>"), EndpointNotFound),
+        ((401, {"content-type": "text/plain"}, b"who are you"), Unauthenticated),
+        ((302, {"location": "http://evil.example/"}, b""), RunloreError),
+    ],
+)
+def test_what_is_no_tracking_server_is_named(script: Script, answer: Answer, kind: type[RunloreError]) -> None:
+    script.answers = [answer]
+    with pytest.raises(kind, match=f"{script.url}/api/2.0/mlflow/experiments/get"):
+        script.store().call(GET)
+    assert len(script.requests) == 1
+
+
+def test_credentials_go_with_every_request(script: Script) -> None:
+    ways: list[tuple[Callable[[], HttpStore], str]] = [
+        (lambda: script.store(username="ada", password="ü"), "Basic YWRhOsO8"),
+        (lambda: script.store(token="t0k", username="ada"), "Bearer t0k"),
+        (lambda: HttpStore(script.url.replace("//", "//ada:pw@"), Settings()), "Basic YWRhOnB3"),
+    ]
+    for make, expected in ways:
+        script.answers = [ok()]
+        store = make()
+        assert "pw" not in store.uri
+        store.call(GET)
+        assert script.requests[-1][2]["authorization"] == expected
+        store.close()
+
+
+def test_a_path_before_the_api_is_kept(script: Script) -> None:
+    script.answers = [ok()]
+    store = HttpStore(f"{script.url}/tracking/", Settings())
+    store.call(GET)
+    assert script.requests[0][1] == "/tracking/api/2.0/mlflow/experiments/get?experiment_id=5"
+    store.close()
+
+
+def test_a_reply_without_end_is_cut(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runlore.store.http.MAX_REPLY_BYTES", 1_000)
+    script.answers = [ok(EXPERIMENT + b" " * 10_000)]
+    with pytest.raises(RunloreError, match="longer than 1,000 bytes"):
+        script.store().call(GET)

@@ -1,0 +1,227 @@
+"""`import mlflow` without MLflow, and scripts started by `runlore run`. Each test in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runlore
+
+RUN = [sys.executable, "-m", "runlore.cli.main", "run"]
+
+
+def python(program: str, *flags: str) -> str:
+    done = subprocess.run([sys.executable, *flags, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def runlore_run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_mlflow_is_not_installed_here() -> None:
+    assert python("import importlib.util; print(importlib.util.find_spec('mlflow'))") == "None\n"
+
+
+def test_modules_are_the_same_objects() -> None:
+    python("""
+import runlore
+runlore.install_as_mlflow()
+runlore.install_as_mlflow()
+import mlflow, mlflow.sklearn, mlflow.pyfunc, mlflow.models, mlflow.data, mlflow.entities, mlflow.artifacts, mlflow.tracking
+import mlflow.models.signature, mlflow.exceptions
+import runlore.sklearn, runlore.models.signature
+assert mlflow.sklearn is runlore.sklearn and runlore.sklearn.__spec__.name == runlore.sklearn.__name__ == "runlore.sklearn"
+assert mlflow.models.signature is runlore.models.signature
+assert mlflow.start_run is runlore.start_run and mlflow.MlflowClient is runlore.MlflowClient
+from mlflow import log_metric, MlflowClient, MlflowException
+from mlflow.exceptions import MlflowException as same
+from mlflow.tracking import MlflowClient as second
+from mlflow.tracking.client import MlflowClient as third
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import infer_signature
+assert MlflowException is same and MlflowClient is second is third and ModelVersion is runlore.entities.ModelVersion
+""")
+
+
+def test_libraries_that_look_for_mlflow_find_one_version() -> None:
+    output = python("""
+import runlore
+runlore.install_as_mlflow()
+import importlib.metadata as metadata, importlib.util
+assert importlib.util.find_spec("mlflow") is not None
+assert importlib.util.find_spec("mlflow.sklearn") is not None
+import mlflow
+assert importlib.util.find_spec("mlflow") is mlflow.__spec__
+found = [d.version for d in metadata.distributions() if d.metadata["Name"] == "mlflow"]
+assert metadata.packages_distributions()["mlflow"] == ["mlflow"]
+assert metadata.version("runlore")
+print(mlflow.__version__, metadata.version("mlflow"), metadata.distribution("mlflow").version, *found)
+""")
+    assert len(set(output.split())) == 1
+    assert len(output.split()) == 4
+    assert re.fullmatch(r"3\.\d+\.\d+", output.split()[0])
+
+
+def test_constants_that_other_libraries_read() -> None:
+    python("""
+import runlore
+runlore.install_as_mlflow()
+import mlflow
+assert mlflow.utils.validation.MAX_PARAM_VAL_LENGTH == 6000
+assert mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH == 100
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_PARENT_RUN_ID
+assert (MLFLOW_RUN_NAME, MLFLOW_PARENT_RUN_ID) == ("mlflow.runName", "mlflow.parentRunId")
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+error = mlflow.MlflowException("no", error_code=INVALID_PARAMETER_VALUE)
+assert error.get_http_status_code() == 400
+""")
+
+
+@pytest.mark.parametrize("module", ["mlflow.no_such_flavor", "mlflow.settings", "mlflow.utils.nothing"])
+def test_what_is_not_offered_is_named(module: str) -> None:
+    python(f"""
+import runlore
+runlore.install_as_mlflow()
+try:
+    import {module}
+except ModuleNotFoundError as error:
+    assert error.name == {module!r} and {module!r} in str(error), error
+else:
+    raise AssertionError
+import mlflow
+try:
+    mlflow.no_such_function
+except AttributeError as error:
+    assert "no_such_function" in str(error)
+""")
+
+
+@pytest.fixture
+def fake_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package called mlflow, of another version."""
+    site = tmp_path / "site"
+    (site / "mlflow").mkdir(parents=True)
+    (site / "mlflow" / "__init__.py").write_text("__version__ = '1.0'\n")
+    (site / "mlflow" / "sklearn.py").write_text("REAL = True\n")
+    (site / "mlflow-1.0.dist-info").mkdir()
+    (site / "mlflow-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mlflow\nVersion: 1.0\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+
+@pytest.mark.usefixtures("fake_mlflow")
+def test_the_alias_wins_over_an_installed_mlflow() -> None:
+    assert python("import mlflow; print(mlflow.__version__)") == "1.0\n"
+    python("""
+import runlore
+runlore.install_as_mlflow()
+import importlib.metadata, mlflow, mlflow.sklearn
+assert mlflow.sklearn is runlore.sklearn
+assert mlflow.__version__ == importlib.metadata.version("mlflow") != "1.0"
+""")
+
+
+@pytest.mark.usefixtures("fake_mlflow")
+def test_an_mlflow_that_is_imported_already_is_left_alone() -> None:
+    python("""
+import mlflow, runlore
+try:
+    runlore.install_as_mlflow()
+except runlore.RunloreError as error:
+    assert "imported already" in str(error) and "runlore run --as-mlflow" in str(error)
+else:
+    raise AssertionError
+import importlib.metadata
+assert importlib.metadata.version("mlflow") == "1.0"
+""")
+
+
+SCRIPT = """\
+import sys
+
+import mlflow
+import mlflow.sklearn
+from mlflow.tracking import MlflowClient
+
+if __name__ == "__main__":
+    mlflow.set_experiment("from a script")
+    with mlflow.start_run(run_name=sys.argv[1]) as run:
+        mlflow.log_param("alpha", 0.5)
+        mlflow.log_metric("rmse", 0.25)
+    print(MlflowClient().get_run(run.info.run_id).data.metrics["rmse"], sys.argv, __file__, sys.path[0])
+"""
+
+
+def test_an_unmodified_mlflow_script_runs() -> None:
+    folder = Path("skripte ä")
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT)
+    done = runlore_run("--as-mlflow", "skripte ä/train.py", "--lr", "-m", "x")
+    argv = ["skripte ä/train.py", "--lr", "-m", "x"]
+    assert done.stdout == f"0.25 {argv} skripte ä/train.py {folder.absolute()}\n"
+    assert done.stderr == ""
+    [run] = runlore.search_runs(experiment_names=["from a script"], output_format="list")
+    assert (run.info.run_name, run.data.params, run.info.status) == ("--lr", {"alpha": "0.5"}, "FINISHED")
+    assert run.data.tags["mlflow.source.name"] == "skripte ä/train.py"
+
+
+def test_without_the_flag_mlflow_is_not_there() -> None:
+    Path("t.py").write_text("import mlflow\n")
+    assert "No module named 'mlflow'" in runlore_run("t.py", code=1).stderr
+
+
+def test_modules_run_too() -> None:
+    Path("pack").mkdir()
+    Path("pack/__init__.py").write_text("")
+    Path("pack/__main__.py").write_text("import sys\nfrom pack import train\n")
+    Path("pack/train.py").write_text("import sys, mlflow\nprint(__name__, __package__, sys.argv[1:], sys.path[0])\n")
+    assert runlore_run("--as-mlflow", "-m", "pack.train", "--x", "1").stdout == f"__main__ pack ['--x', '1'] {Path.cwd()}\n"
+    assert runlore_run("--as-mlflow", "-m", "pack").stdout == f"pack.train pack [] {Path.cwd()}\n"
+    assert "No module named" in runlore_run("-m", "no.such", code=1).stderr
+
+
+ENDINGS = {
+    "error": "def f():\n    raise ValueError('boom')\n\nf()\n",
+    "chained": "try:\n    {}['k']\nexcept KeyError as error:\n    raise RuntimeError('late') from error\n",
+    "syntax": "x = (1,\n",
+    "exit": "import sys\nsys.exit(7)\n",
+    "message": "import sys\nsys.exit('stop here')\n",
+    "finalizer": "import atexit\nvalue = 1\natexit.register(lambda: print(value))\n",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_scripts_end_as_under_plain_python(ending: str) -> None:
+    Path("script.py").write_text(ENDINGS[ending])
+    plain = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=60)
+    done = runlore_run("script.py", code=plain.returncode)
+    place = Path.cwd() / "script.py"  # newer Pythons show the full path
+    assert done.stdout == plain.stdout
+    assert done.stderr.replace(str(place), "script.py") == plain.stderr.replace(str(place), "script.py")
+
+
+def test_a_failing_script_fails_its_run() -> None:
+    Path("script.py").write_text("import mlflow\nmlflow.start_run()\nmlflow.log_metric('m', 1)\n1 / 0\n")
+    runlore_run("--as-mlflow", "script.py", code=1)
+    [run] = runlore.search_runs(output_format="list")
+    assert (run.info.status, run.data.metrics) == ("FAILED", {"m": 1})
+
+
+def test_classes_of_the_script_can_be_pickled() -> None:
+    program = "import pickle\nclass A: pass\nassert type(pickle.loads(pickle.dumps(A()))) is A\nprint('ok')\n"
+    Path("script.py").write_text(program)
+    assert runlore_run("script.py").stdout == "ok\n"
+
+
+def test_a_missing_script_is_named() -> None:
+    assert "can't open file 'gone.py'" in runlore_run("gone.py", code=1).stderr
+    assert "Which script" in runlore_run(code=2).stderr
+    assert os.listdir() == []
