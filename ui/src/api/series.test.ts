@@ -38,6 +38,20 @@ it("places buckets of steps at the middle of the steps they hold", () => {
   expect(readFrame(sent({ exact: false, n: 2, x0: 8, dx: 4, series }), "time").x).toEqual([10, 14]);
 });
 
+it("reads wide columns, whose values float32 could not tell apart", () => {
+  const column = bytes(new Float64Array([1000.000001, 1000.000002]));
+  const series = [{ run_id: "r", key: "k", points: 8, mean: column, min: column, max: column, wide: true }];
+  const frame = readFrame(sent({ exact: false, n: 2, x0: 0, dx: 4, series }), "step");
+  expect(frame.series[0]?.high).toEqual([1000.000001, 1000.000002]);
+});
+
+it("keeps the range of several points at one exact step", () => {
+  const [mean, min, max] = [2, 1, 3].map((value) => bytes(new Float64Array([value])));
+  const series = [{ run_id: "r", key: "k", points: 2, mean, min, max, wide: true }];
+  const frame = readFrame(sent({ exact: true, n: 1, x: bytes(new Float64Array([5])), series }), "step");
+  expect([frame.series[0]?.mean, frame.series[0]?.low, frame.series[0]?.high]).toEqual([[2], [1], [3]]);
+});
+
 it("takes defaults that the wire leaves out", () => {
   expect(readFrame(sent({ exact: true, n: 0, series: [] }), "step")).toEqual({
     exact: true,

@@ -37,6 +37,7 @@ interface WireSeries {
   mean: Uint8Array;
   min?: Uint8Array;
   max?: Uint8Array;
+  wide?: boolean;
   non_finite?: [number, number][];
 }
 
@@ -75,14 +76,13 @@ export function readFrame(wire: WireFrame, axis: string): Frame {
 
 function readSeries(wire: WireSeries, exact: boolean): Series {
   const marks = wire.non_finite ?? [];
+  // float32 unless it would lie: where neighbouring values differ by less than it can tell apart, the server says "wide".
+  const numbers = exact || wire.wide ? float64 : float32;
   const base = { runId: wire.run_id, key: wire.key, points: wire.points, nonFinite: marks };
-  if (exact) return { ...base, mean: column(float64(wire.mean), marks) };
-  return {
-    ...base,
-    mean: column(float32(wire.mean), marks),
-    low: column(float32(wire.min ?? new Uint8Array(0)), marks),
-    high: column(float32(wire.max ?? new Uint8Array(0)), marks),
-  };
+  const mean = column(numbers(wire.mean), marks);
+  // Exact lines have a range only where several points share an x.
+  if (!wire.min || !wire.max) return { ...base, mean };
+  return { ...base, mean, low: column(numbers(wire.min), marks), high: column(numbers(wire.max), marks) };
 }
 
 /** Not-a-number means "nothing here", except where a mark says that something not finite was logged: that breaks the line. */
