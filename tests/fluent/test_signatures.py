@@ -1,0 +1,157 @@
+"""Signatures against those of the installed MLflow 3: names, order, kinds and defaults of the parameters.
+
+Every difference is in `DIFFERENT` or `MISSING`, with its reason; one that is gone has to leave the table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import runlore
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = "RUNLORE_MLFLOW3_PYTHON"
+
+PROGRAM = """
+import inspect, json, sys
+import mlflow, mlflow.artifacts, mlflow.data
+places = {"mlflow": mlflow, "client": mlflow.MlflowClient, "artifacts": mlflow.artifacts, "data": mlflow.data}
+
+def described(value):
+    if not callable(value) or inspect.isclass(value):
+        return None
+    parameters = inspect.signature(value).parameters.values()
+    return [[p.name, p.kind.name, None if p.default is p.empty else repr(p.default)] for p in parameters]
+
+found = {}
+for place, owner in places.items():
+    functions = {name: described(getattr(owner, name)) for name in dir(owner) if not name.startswith("_")}
+    found[place] = {name: parameters for name, parameters in functions.items() if parameters is not None}
+json.dump(found, sys.stdout)
+"""
+
+
+class Parameter(NamedTuple):
+    """What has to agree about a parameter."""
+
+    name: str
+    kind: str
+    default: str | None
+
+
+VIEW = "Runlore's ViewType holds the words of the wire; MLflow's numbers are accepted as well"
+
+DIFFERENT: dict[tuple[str, str, str], str] = {
+    ("mlflow", "search_runs", "run_view_type"): VIEW,
+    ("mlflow", "search_experiments", "view_type"): VIEW,
+    ("client", "search_runs", "run_view_type"): VIEW,
+    ("client", "search_experiments", "view_type"): VIEW,
+}
+"""(place, function, parameter) -> why its default, kind or place is another one."""
+
+LATER = "not offered yet"
+DATABRICKS = "belongs to Databricks"
+INTERNAL = "not a documented function"
+
+MISSING: dict[str, str] = {
+    "add_databricks_profile_info_to_artifact_uri": DATABRICKS,
+    "autolog": LATER,
+    "context": INTERNAL,
+    "create_webhook": LATER,
+    "delete_webhook": LATER,
+    "disable_system_metrics_logging": LATER,
+    "doctor": LATER,
+    "enable_system_metrics_logging": LATER,
+    "evaluate": LATER,
+    "from_huggingface": LATER,
+    "from_spark": LATER,
+    "from_tensorflow": LATER,
+    "get_artifact_repository": INTERNAL,
+    "get_registered_sources": INTERNAL,
+    "get_source": LATER,
+    "get_webhook": LATER,
+    "import_checkpoints": LATER,
+    "list_webhooks": LATER,
+    "load_delta": LATER,
+    "login": DATABRICKS,
+    "run": LATER,
+    "set_system_metrics_node_id": LATER,
+    "set_system_metrics_samples_before_logging": LATER,
+    "set_system_metrics_sampling_interval": LATER,
+    "test": INTERNAL,
+    "test_webhook": LATER,
+    "update_webhook": LATER,
+    "validate_evaluation_results": LATER,
+}
+"""Functions of MLflow's classic tracking that Runlore does not offer, and why."""
+
+OUT_OF_SCOPE = re.compile(
+    "trace|tracing|span|prompt|mcp|assessment|feedback|expectation|issue|session|workspace|telemetry|_dataset(s|_tag|_tags)?(_|$)"
+)
+"""Tracing, prompts, evaluation data sets of language models, workspaces: no part of classic tracking."""
+
+PLACES: dict[str, Any] = {
+    "mlflow": runlore,
+    "client": runlore.MlflowClient,
+    "artifacts": runlore.artifacts,
+    "data": runlore.data,
+}
+
+
+@cache
+def mlflows() -> dict[str, dict[str, list[Parameter]]]:
+    """Place -> function -> parameters, as the installed MLflow has them."""
+    python = Path(os.environ.get(VARIABLE) or ROOT / ".venvs/mlflow3/bin/python")
+    if not python.is_file():
+        pytest.skip(f"No MLflow 3 at {python}. `make .venvs/mlflow3/.ready` installs it, or set {VARIABLE}.")
+    done = subprocess.run([str(python), "-I", "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = {
+        place: {name: [Parameter(*item) for item in items] for name, items in functions.items()}
+        for place, functions in json.loads(done.stdout).items()
+    }
+    return {
+        place: {name: items for name, items in functions.items() if not OUT_OF_SCOPE.search(name)}
+        for place, functions in found.items()
+    }
+
+
+def ours(place: str, name: str) -> list[Parameter]:
+    parameters = inspect.signature(getattr(PLACES[place], name)).parameters.values()
+    return [
+        Parameter(item.name, item.kind.name, None if item.default is item.empty else repr(item.default)) for item in parameters
+    ]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_signatures_are_mlflows(place: str) -> None:
+    different: dict[tuple[str, str, str], Any] = {}
+    compared = 0
+    for name, theirs in mlflows()[place].items():
+        if not hasattr(PLACES[place], name):
+            continue
+        compared += 1
+        mine = ours(place, name)
+        for position in range(max(len(mine), len(theirs))):
+            pair = mine[position : position + 1], theirs[position : position + 1]
+            if pair[0] != pair[1]:
+                parameter = (pair[1] or pair[0])[0].name
+                different[place, name, parameter] = pair
+    expected = {key for key in DIFFERENT if key[0] == place}
+    assert {key: pair for key, pair in different.items() if key not in expected} == {}
+    assert expected <= set(different), "these are the same by now: take them out of the table"
+    assert compared >= {"mlflow": 60, "client": 65, "artifacts": 5, "data": 2}[place]
+
+
+def test_what_is_missing_is_known() -> None:
+    missing = {name for place, names in mlflows().items() for name in names if not hasattr(PLACES[place], name)}
+    assert missing == set(MISSING)
