@@ -222,7 +222,7 @@ def sorting(source: Source, orders: Iterable[Order], numbers: bool = False) -> S
         elif order.field.kind == "param" and numbers:
             number = f"{alias}.number"
             terms.append(f"CASE WHEN {missing} THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END")
-            terms += [number + direction, f"{alias}.value{direction}"]
+            terms += [number + direction, f"CASE WHEN {number} IS NULL THEN {alias}.value END{direction}"]
         else:
             terms += [f"({missing})", f"{alias}.value{direction}"]
     return Sorting(Sql(" ".join(part.text for part in joins), tuple(v for part in joins for v in part.values)), tuple(terms))
