@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.ui.seed import Seeded, seed
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +85,10 @@ def page(chromium: Any, served: Seeded, request: pytest.FixtureRequest) -> Itera
     """A page in a fresh profile. Fails the test on script errors, console errors and requests to other hosts."""
     theme = request.getfixturevalue("theme") if "theme" in request.fixturenames else "light"
     context = chromium.new_context(
-        viewport={"width": 1360, "height": 860}, color_scheme=theme, base_url=served.url, permissions=["clipboard-read", "clipboard-write"]
+        viewport={"width": 1360, "height": 860},
+        color_scheme=theme,
+        base_url=served.url,
+        permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(10_000)
     opened = context.new_page()

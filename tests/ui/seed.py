@@ -123,7 +123,9 @@ def _log_spiky_run(rest: Rest, experiment: str, now: int) -> str:
 
 def _log_files(rest: Rest, experiment: str, now: int) -> str:
     note = "Second try with the **larger crop**.\n<script>alert('never')</script>"
-    run = _create(rest, experiment, "with-files", now - 30_000, {"mlflow.note.content": note, "mlflow.source.git.commit": "a83bd19c" * 5})
+    run = _create(
+        rest, experiment, "with-files", now - 30_000, {"mlflow.note.content": note, "mlflow.source.git.commit": "a83bd19c" * 5}
+    )
     params = [{"key": f"param_{index:02}", "value": str(index * 0.5)} for index in range(15)]
     rest.post("runs/log-batch", run_id=run, params=params, tags=[{"key": "stage", "value": "final"}])
     dataset = {"name": "imagenet-1k", "digest": "a91bc3f0", "source_type": "local", "source": "{}"}
@@ -131,7 +133,7 @@ def _log_files(rest: Rest, experiment: str, now: int) -> str:
     rest.post("runs/log-inputs", run_id=run, datasets=used)
     files = {
         "config.json": json.dumps({"model": {"depth": 50, "widths": [64, 128, 256]}, "lr": 0.001, "augment": True}).encode(),
-        "table.csv": "epoch,loss,note\n".encode() + b"".join(b'%d,%.4f,"a, %d"\n' % (i, 1 / (i + 1), i) for i in range(300)),
+        "table.csv": b"epoch,loss,note\n" + b"".join(b'%d,%.4f,"a, %d"\n' % (i, 1 / (i + 1), i) for i in range(300)),
         "notes.txt": "\n".join(f"line {index}" for index in range(40)).encode(),
         "page.html": b"<script>document.title = 'stolen'</script><h1>Report</h1>",
         "loss.png": _picture(),

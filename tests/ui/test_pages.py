@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-
 from tests.ui.conftest import AXE
 from tests.ui.seed import Seeded
 
@@ -46,28 +45,25 @@ def address(served: Seeded, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", list(PAGES))
-def test_page_opens_in_both_themes(page: Any, served: Seeded, name: str, theme: str) -> None:
+def test_page_opens_in_both_themes_and_is_accessible(page: Any, served: Seeded, name: str, theme: str) -> None:
     page.goto(address(served, name))
     page.get_by_text(WORDS[name]).first.wait_for()
     background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 20, 24)"}[theme]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself must not scroll sideways"
+    if AXE.is_file():
+        assert serious_violations(page) == []
 
 
-@pytest.mark.parametrize("name", list(PAGES))
-def test_page_is_accessible(page: Any, served: Seeded, name: str, theme: str) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed: npm ci in ui/")
-    page.goto(address(served, name))
-    page.get_by_text(WORDS[name]).first.wait_for()
+def serious_violations(page: Any) -> list[str]:
+    """What axe calls serious or critical."""
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    serious = [
+    return [
         f"{item['id']}: {item['nodes'][0]['html'][:200]} {item['nodes'][0]['failureSummary'][:200]}"
         for item in found["violations"]
         if item["impact"] in ("serious", "critical")
     ]
-    assert serious == []
 
 
 def test_wrong_addresses_say_so(page: Any, served: Seeded) -> None:

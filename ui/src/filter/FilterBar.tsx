@@ -4,7 +4,7 @@
  */
 
 import { Filter, X } from "lucide-react";
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { applySuggestion, completionAt, readFilterError, type Suggestion, suggestions } from "@/lib/complete";
 import styles from "./FilterBar.module.css";
 
@@ -25,6 +25,13 @@ export function FilterBar({ value, onApply, catalogue, error }: FilterBarProps) 
   const mirror = useRef<HTMLDivElement>(null);
   const list = useId();
   useEffect(() => setText(value), [value]);
+  // Before the next key can arrive: whoever types on at once must not find the cursor elsewhere.
+  const moveTo = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    if (moveTo.current === null) return;
+    input.current?.setSelectionRange(moveTo.current, moveTo.current);
+    moveTo.current = null;
+  });
 
   const at = completionAt(text, cursor);
   const offers = open ? suggestions(at, catalogue) : [];
@@ -39,7 +46,7 @@ export function FilterBar({ value, onApply, catalogue, error }: FilterBarProps) 
     setText(next.text);
     setCursor(next.cursor);
     setChoice(-1);
-    requestAnimationFrame(() => input.current?.setSelectionRange(next.cursor, next.cursor));
+    moveTo.current = next.cursor;
   };
   const onKeyDown = (event: React.KeyboardEvent<HTMLInputElement>) => {
     const offer = offers[picked];
