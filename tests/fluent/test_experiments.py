@@ -96,8 +96,9 @@ def test_runs_as_a_frame(three_runs: list[str], experiment: str) -> None:
     frame = runlore.search_runs(order_by=["attributes.start_time ASC", "metrics.a ASC"]).set_index("run_id").loc[three_runs]
     assert frame["metrics.a"].isna().tolist() == [False, False, True]
     assert frame["metrics.b"].tolist()[1] == 5.0
-    assert frame["params.p1"].tolist() == [None, "1", None]
-    assert frame["tags.only"].tolist() == ["0", None, None]
+    for name, texts in (("params.p1", ["", "1", ""]), ("tags.only", ["0", "", ""])):
+        assert frame[name].fillna("").tolist() == texts
+        assert frame[name].isna().tolist() == [text == "" for text in texts]
     assert set(frame["status"]) == {"FINISHED"}
     assert set(frame["experiment_id"]) == {experiment}
     for name in ("start_time", "end_time"):

@@ -70,11 +70,11 @@ def close_stores() -> None:
 
 def absolute_uri(uri: str | Path) -> str:
     """A tracking URI that means the same after a change of the working directory."""
-    return _absolute(str(uri)) or get_tracking_uri()
+    return _absolute(str(uri) if uri else None) or get_tracking_uri()
 
 
 def _choose(variable: str, uri: str | Path) -> None:
-    if text := _absolute(str(uri)):
+    if text := _absolute(str(uri) if uri else None):
         os.environ[variable] = text
     else:
         os.environ.pop(variable, None)

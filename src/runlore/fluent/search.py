@@ -63,7 +63,7 @@ def search_runs(
 
     Looks into the given experiments (by ids or by names), into all with `search_all_experiments=True`, else into the active
     one. `output_format="pandas"` gives a frame with one row per run and the columns run_id, experiment_id, status,
-    artifact_uri, start_time, end_time (UTC), `metrics.*` (NaN where missing), `params.*` and `tags.*` (None where missing);
+    artifact_uri, start_time, end_time (UTC), `metrics.*` (NaN where missing), `params.*` and `tags.*` (texts);
     `"list"` gives the runs themselves and needs no pandas.
     """
     if output_format not in ("pandas", "list"):
@@ -108,6 +108,5 @@ def _frame(runs: list[Run]) -> Any:
         values = [getattr(run.data, kind) for run in runs]
         keys = dict.fromkeys(key for mapping in values for key in mapping)
         for key in keys:
-            column = [mapping.get(key, missing) for mapping in values]
-            columns[f"{kind}.{key}"] = column if kind == "metrics" else pd.Series(column, dtype=object)
+            columns[f"{kind}.{key}"] = [mapping.get(key, missing) for mapping in values]
     return pd.DataFrame(columns)
