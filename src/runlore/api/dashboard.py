@@ -135,7 +135,7 @@ class GetExperimentSummaries(Operation[ExperimentSummaries]):
 
 
 class GetColumns(Operation[ColumnCatalogue]):
-    """The column catalogue of the given experiments, restricted to names that contain `q`."""
+    """The column catalogue of the given experiments (none given: all), restricted to names that contain `q`."""
 
     route = Route("GET", "columns", needs=View("experiment_ids"), base="v1")
     experiment_ids: Annotated[list[ExperimentId], Meta(max_length=1_000)] = field(default_factory=list)
@@ -144,7 +144,7 @@ class GetColumns(Operation[ColumnCatalogue]):
 
 
 class QueryRuns(Operation[RunTable]):
-    """A window of the runs table: filter, sort, columns."""
+    """A window of the runs table of the given experiments (none given: all): filter in Runlore's grammar, sort, columns."""
 
     route = Route("POST", "runs/query", needs=View("experiment_ids"), base="v1")
     experiment_ids: Annotated[list[ExperimentId], Meta(max_length=1_000)] = field(default_factory=list)

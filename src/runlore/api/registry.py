@@ -220,7 +220,7 @@ class DeleteModelVersion(Operation[Empty]):
 
 
 class SearchModelVersions(Operation[SearchModelVersionsReply]):
-    """Versions that match a filter, by name and then newest version unless ordered otherwise."""
+    """Versions that match a filter, changed last first unless ordered otherwise."""
 
     route = Route("GET", "model-versions/search", needs=View())
     filter: Filter = ""
