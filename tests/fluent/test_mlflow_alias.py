@@ -225,3 +225,14 @@ def test_a_missing_script_is_named() -> None:
     assert "can't open file 'gone.py'" in runlore_run("gone.py", code=1).stderr
     assert "Which script" in runlore_run(code=2).stderr
     assert os.listdir() == []
+
+
+EVERYDAY = Path(__file__).parents[1] / "compat" / "scripts" / "everyday.py"
+NOT_OFFERED = ["autolog"]
+
+
+def test_what_the_real_mlflow_does_every_day_works_without_it() -> None:
+    """The script that `tests/compat` runs with the real MLflow against a server, on a local store."""
+    done = subprocess.run([*RUN, "--as-mlflow", str(EVERYDAY)], capture_output=True, text=True, timeout=240)
+    assert re.findall(r"FAILED (\w+)", done.stdout) == NOT_OFFERED, done.stderr
+    assert len(re.findall(r"ok (\w+)", done.stdout)) >= 11
