@@ -56,10 +56,13 @@ def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
         app = App(store, options.host, options.allowed_hosts)
         url = address_of(listener)
+        running = BoundedServer(configuration(app), (lambda: on_ready(url)) if on_ready else None)
+        _stop_on_signals(running)
         tell(f"Runlore {__version__} serves {store.uri} at {url}")
         if options.insecure_no_auth and not is_loopback(options.host):
             tell(_WARNING.format(place=url))
-        _run(app, listener, (lambda: on_ready(url)) if on_ready else None)
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+        running.run(sockets=[listener])
     finally:
         listener.close()
         if store:
@@ -144,12 +147,14 @@ def configuration(app: App) -> uvicorn.Config:
     )
 
 
-def _run(app: App, listener: socket.socket, on_ready: Callable[[], object] | None) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    # uvicorn stops on these signals and then sends them again to whoever listened before: here, nobody.
+def _stop_on_signals(running: BoundedServer) -> None:
+    """Before uvicorn listens to them, these signals must not be lost; when it has stopped, it sends them again."""
+
+    def stop(*_: object) -> None:
+        running.should_exit = True
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    BoundedServer(configuration(app), on_ready).run(sockets=[listener])
+        signal.signal(number, stop)
 
 
 def names_of(entries: Iterable[str]) -> tuple[str, ...]:
