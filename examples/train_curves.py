@@ -1,4 +1,4 @@
-"""A small real sweep on handwritten digits: curves, figures, reports and a model for each of six runs (about ten seconds).
+"""A small real sweep on handwritten digits: curves, figures, reports and a model for each of six runs (some ten seconds).
 
 Each setting of a neural network is one run, nested under the run of the sweep. Logged at every batch: training loss; at every
 epoch: losses and accuracies, the norm of the weights; at the end: a confusion matrix, a report, a table of mistakes, the model.
@@ -17,7 +17,7 @@ from sklearn.preprocessing import MinMaxScaler
 import runlore
 import runlore.sklearn
 
-EPOCHS, BATCH = 25, 64
+EPOCHS, BATCH = 16, 64
 SETTINGS = [
     {"hidden": 16, "learning_rate": 0.001, "solver": "adam"},
     {"hidden": 64, "learning_rate": 0.001, "solver": "adam"},
