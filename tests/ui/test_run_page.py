@@ -30,7 +30,9 @@ def chart(page: Any, metric: str) -> Any:
     """The card of a metric, drawn."""
     card = page.locator(f"[data-metric='{metric}']")
     card.locator("canvas").wait_for()
-    page.wait_for_function(f"({INK})(document.querySelector(\"[data-metric='{metric}']\")).rows.some((count) => count > 0)")
+    page.wait_for_function(
+        f"() => ({INK})(document.querySelector(\"[data-metric='{metric}']\")).rows.some((count) => count > 0)"
+    )
     return card
 
 
@@ -58,6 +60,18 @@ def test_zoom_fetches_single_points_and_double_click_resets(page: Any, served: S
     card.get_by_role("figure", name=re.compile("highest 40 ")).wait_for()
     page.mouse.dblclick(at, box["y"] + 60)
     card.get_by_text(re.compile(r"buckets · 20,000 points")).wait_for()
+
+
+def test_charts_of_chosen_runs_leave_out_metrics_that_none_of_them_has(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/charts?sel={served.runs[0]},{served.runs[1]}")
+    chart(page, "val/acc")
+    page.get_by_text("Showing 2 selected runs").wait_for()
+    assert page.locator("[data-metric]").evaluate_all("cards => cards.map(card => card.dataset.metric).sort()") == [
+        "lr",
+        "train/loss",
+        "val/acc",
+        "val/loss",
+    ]
 
 
 def test_values_that_are_not_finite_are_marked_and_counted(page: Any, served: Seeded) -> None:

@@ -474,7 +474,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Versions that match a filter, by name and then newest version unless ordered otherwise. */
+        /** Versions that match a filter, changed last first unless ordered otherwise. */
         get: operations["SearchModelVersions"];
         put?: never;
         post?: never;
@@ -830,6 +830,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/2.0/mlflow/runs/log-model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Note that a model's files are in the run's artifacts (MLflow 2). `model_json` is its MLmodel file as JSON.
+         * @description Kept in the tag `mlflow.log-model.history`, a JSON list: the newest models that fit in a tag.
+         */
+        post: operations["LogModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/2.0/mlflow/runs/log-parameter": {
         parameters: {
             query?: never;
@@ -956,7 +976,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The column catalogue of the given experiments, restricted to names that contain `q`. */
+        /** The column catalogue of the given experiments (none given: all), restricted to names that contain `q`. */
         get: operations["GetColumns"];
         put?: never;
         post?: never;
@@ -1026,7 +1046,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A window of the runs table: filter, sort, columns. */
+        /** A window of the runs table of the given experiments (none given: all): filter in Runlore's grammar, sort, columns. */
         post: operations["QueryRuns"];
         delete?: never;
         options?: never;
@@ -1060,7 +1080,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries. */
+        /**
+         * Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries.
+         * @description `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are returned, and more than `width / 2` where the data spans as many.
+         */
         post: operations["QuerySeries"];
         delete?: never;
         options?: never;
@@ -1454,6 +1477,15 @@ export interface components {
             dataset_digest?: string;
         };
         /**
+         * LogModel
+         * @description Note that a model's files are in the run's artifacts (MLflow 2). `model_json` is its MLmodel file as JSON. Kept in the tag `mlflow.log-model.history`, a JSON list: the newest models that fit in a tag.
+         */
+        LogModel: {
+            /** @description 32 hexadecimal digits */
+            run_id: string;
+            model_json: string;
+        };
+        /**
          * LogOutputs
          * @description Say which logged models a run produced.
          */
@@ -1501,7 +1533,6 @@ export interface components {
             /** @description Default: 0. */
             last_updated_timestamp_ms?: number;
             artifact_uri?: string;
-            /** @description Default: "LOGGED_MODEL_PENDING". */
             status?: string;
             creator_id?: string;
             model_type?: string;
@@ -1695,7 +1726,7 @@ export interface components {
         };
         /**
          * QueryRuns
-         * @description A window of the runs table: filter, sort, columns.
+         * @description A window of the runs table of the given experiments (none given: all): filter in Runlore's grammar, sort, columns.
          */
         QueryRuns: {
             experiment_ids?: string[];
@@ -1714,7 +1745,7 @@ export interface components {
         };
         /**
          * QuerySeries
-         * @description Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries.
+         * @description Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries. `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are returned, and more than `width / 2` where the data spans as many.
          */
         QuerySeries: {
             run_ids: string[];
@@ -1862,7 +1893,6 @@ export interface components {
             run_name?: string;
             experiment_id?: string;
             user_id?: string;
-            /** @description Default: "RUNNING". */
             status?: string;
             start_time?: number;
             end_time?: number;
@@ -2011,7 +2041,7 @@ export interface components {
         };
         /**
          * SeriesColumns
-         * @description One line of a chart. Columns are little-endian bytes: float64 when `exact`, float32 otherwise (NaN = empty bucket). When the reply is exact only `mean` is filled and holds the values themselves, one per entry of the reply's `x`. `non_finite` lists `[bucket or point index, kind]` pairs, kind 0 = NaN, 1 = +Inf, -1 = -Inf.
+         * @description One line of a chart. `mean`, `min` and `max` are float64 when the reply is exact or `wide`, float32 otherwise. Bucketed: one entry per bucket, NaN where the bucket has no finite value; `count` (uint32) is the number of finite values in it. Exact: `mean` holds the values themselves, one per entry of the reply's `x`, NaN where the line has no point; `min`, `max` and `count` are there only when several points share an `x`.
          */
         SeriesColumns: {
             run_id: string;
@@ -2023,6 +2053,12 @@ export interface components {
             min?: string;
             /** Format: binary */
             max?: string;
+            /** Format: binary */
+            count?: string;
+            /** @description Default: 0. */
+            total?: number;
+            /** @description Default: false. */
+            wide?: boolean;
             non_finite?: [
                 number,
                 number
@@ -2030,7 +2066,7 @@ export interface components {
         };
         /**
          * SeriesFrame
-         * @description Series on one grid: `x` (float64 bytes) when exact, else `n` buckets of width `dx` from `x0`. Sent as MessagePack. For x = time and relative, the unit is milliseconds.
+         * @description Lines on one grid: `x` (float64) when exact, else `n` buckets of width `dx`, the first one starting at `x0`. Bucket edges lie at `origin + i * dx`, and `dx` is `base` times a power of two. So two neighbouring buckets, the first with an even `i`, merge into one bucket of the next coarser grid, and a growing live run needs no refetch. For x = time and relative, the unit is milliseconds; relative counts from the start of each run.
          */
         SeriesFrame: {
             exact: boolean;
@@ -2042,6 +2078,10 @@ export interface components {
             x0?: number;
             /** @description Default: 1.0. */
             dx?: number;
+            /** @description Default: 0.0. */
+            origin?: number;
+            /** @description Default: 1.0. */
+            base?: number;
             missing?: [
                 string,
                 string
@@ -3607,6 +3647,31 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["LogMetric"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    LogModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogModel"];
             };
         };
         responses: {

@@ -1,6 +1,6 @@
 /** Learning curves of several runs: the selected ones, or the first 20 of the filter and order at hand. */
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
@@ -37,13 +37,7 @@ export function ChartsPage() {
     refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
   });
   const catalogue = useQuery(columnsQuery(exp));
-  const metrics = useMemo(
-    () =>
-      (catalogue.data?.columns ?? [])
-        .filter((entry) => entry.kind === "metrics")
-        .map((entry) => parseColumn(entry.name).key),
-    [catalogue.data],
-  );
+  const logged = useLoggedMetrics(exp, catalogue.data?.columns, runs.data?.run_ids);
   const shown = useMemo(() => {
     const ids = runs.data?.run_ids ?? [];
     const styleOf = assignStyles(ids);
@@ -88,13 +82,39 @@ export function ChartsPage() {
               {search.f && <Button onClick={() => change({ f: undefined })}>Clear filter</Button>}
             </EmptyState>
           )}
-          {shown.length > 0 && catalogue.data && (
-            <ChartsPanel metrics={metrics} runs={shown} search={search} onSearch={change} live={live} />
+          {shown.length > 0 && logged && (
+            <ChartsPanel metrics={logged} runs={shown} search={search} onSearch={change} live={live} />
           )}
         </div>
       </div>
     </Page>
   );
+}
+
+/** Columns that one request may ask for. */
+const MOST_METRICS = 500;
+
+/** The metrics that at least one of the runs has: no card stays empty. `undefined` until that is known. */
+function useLoggedMetrics(
+  experimentId: string,
+  catalogue: readonly { name: string; kind: string }[] | undefined,
+  runIds: readonly string[] | undefined,
+): string[] | undefined {
+  const columns = catalogue?.filter((entry) => entry.kind === "metrics").map((entry) => entry.name);
+  const { data } = useQuery({
+    ...runsQuery({
+      experiment_ids: [experimentId],
+      filter: `attributes.run_id IN (${runIds?.map((id) => `'${id}'`).join(", ")})`,
+      columns: columns?.slice(0, MOST_METRICS) ?? [],
+      limit: FIRST,
+    }),
+    enabled: Boolean(columns && runIds?.length),
+    placeholderData: keepPreviousData,
+  });
+  return useMemo(() => {
+    const found = Object.entries(data?.columns ?? {}).filter(([, values]) => values.some((value) => value !== null));
+    return data && found.map(([name]) => parseColumn(name).key);
+  }, [data]);
 }
 
 /** Which runs are shown, in words: never a silent cap. */

@@ -100,8 +100,11 @@ export function RunsPage() {
         />
       </div>
       <ProgressLine active={rows.fetching} />
+      {catalogue.error && !rows.error && (
+        <ErrorState compact error={catalogue.error} retry={() => catalogue.refetch()} />
+      )}
       {rows.error && !wrongFilter && <ErrorState error={rows.error} retry={rows.refetch} />}
-      {(rows.pending || catalogue.isPending) && !rows.error && <Skeleton rows={12} />}
+      {rows.pending && !rows.error && <Skeleton rows={12} />}
       {wrongFilter && rows.total === 0 && !rows.pending && (
         <EmptyState title="The filter was not understood" icon={<Rows3 size={20} strokeWidth={1.5} />}>
           <p>
@@ -114,7 +117,7 @@ export function RunsPage() {
       {!rows.pending && rows.total === 0 && !rows.error && (
         <NoRuns filter={search.f} everything={everything} onClear={() => change({ f: undefined })} experimentId={exp} />
       )}
-      {rows.total > 0 && !catalogue.isPending && (
+      {rows.total > 0 && (
         <Grid
           label="Runs"
           columns={grid}

@@ -105,6 +105,7 @@ function chosen(column: string, rows: RunRows, numeric: ReadonlySet<string>): Gr
     sortable: true,
     cell: (row) => {
       const value = rows.cell(row, column);
+      if (value === undefined) return null;
       if (value === null) return <span className={styles.faint}>–</span>;
       if (kind === "metrics") return <Num value={value} />;
       if (kind === "attributes" && key.endsWith("_time")) return <Ago time={toNumber(value)} />;

@@ -13,7 +13,8 @@ export interface RunRows {
   total: number;
   /** `null` = not here yet. */
   id: (row: number) => string | null;
-  cell: (row: number, column: string) => Cell;
+  /** `undefined` = not asked for yet: the column was only just chosen. */
+  cell: (row: number, column: string) => Cell | undefined;
   /** Nothing was ever fetched for this filter. */
   pending: boolean;
   fetching: boolean;
@@ -97,9 +98,9 @@ export function useRunRows(view: View): RunRows {
     (row: number) => shown.current.windows.get(Math.floor(row / WINDOW))?.run_ids[row % WINDOW] ?? null,
     [],
   );
-  const cell = useCallback((row: number, column: string): Cell => {
-    const columns = shown.current.windows.get(Math.floor(row / WINDOW))?.columns;
-    return columns?.[column]?.[row % WINDOW] ?? null;
+  const cell = useCallback((row: number, column: string): Cell | undefined => {
+    const values = shown.current.windows.get(Math.floor(row / WINDOW))?.columns[column];
+    return values && (values[row % WINDOW] ?? null);
   }, []);
   const [, force] = useState(0);
   const showMoved = useCallback(() => {
