@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from tests.server.live import LiveServer
+from tests.server.live import House, LiveServer
+
+from runlore.server.app import App
+from runlore.store.base import open_store
+from runlore.store.sql.store import SqlStore
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +19,18 @@ def live_server() -> Iterator[LiveServer]:
     server = LiveServer()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def house(live_server: LiveServer, tmp_path: Path) -> Iterator[House]:
+    """A server on an empty store, with the application and the artifact directory at hand."""
+    artifacts = tmp_path / "store" / "artifacts"
+    store = open_store(f"sqlite:///{tmp_path / 'store' / 'runlore.db'}", artifacts=str(artifacts))
+    assert isinstance(store, SqlStore)
+    dashboard = tmp_path / "dashboard"
+    (dashboard / "assets").mkdir(parents=True)
+    (dashboard / "index.html").write_text("<!doctype html><title>Runlore</title>" + "<p>page</p>" * 100)
+    (dashboard / "assets" / "index-abc123.js").write_text("console.log('hello');" * 100)
+    app = App(store, dashboard=dashboard)
+    with live_server.serving(app):
+        yield House(live_server, app, store, artifacts)

@@ -6,11 +6,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from tests.server.wire import Wire
 
 from runlore.server.app import App
 from runlore.server.http import Receive, Scope, Send
 from runlore.server.process import bind, configuration
-from runlore.server.protocol import BoundedServer
+from runlore.server.protocol import BoundedProtocol, BoundedServer
+from runlore.store.sql.store import SqlStore
 
 
 class LiveServer:
@@ -47,8 +51,22 @@ class LiveServer:
             self._app = None
             app.close()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the server look for stalled connections as if it were later by so much."""
+        for connection in list(self._server.server_state.connections):
+            assert isinstance(connection, BoundedProtocol)
+            connection.loop.call_soon_threadsafe(lambda one=connection: one.end_if_stalled(one.loop.time() + seconds))
+
     def stop(self) -> None:
         """End the server."""
         self._server.should_exit = True
         self._thread.join(30)
         self._listener.close()
+
+
+class House(Wire):
+    """A served store with everything at hand."""
+
+    def __init__(self, server: LiveServer, app: App, store: SqlStore, artifacts: Path) -> None:
+        super().__init__(server.port)
+        self.server, self.app, self.store, self.artifacts = server, app, store, artifacts

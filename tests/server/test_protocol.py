@@ -1,0 +1,94 @@
+"""Connections that cost something before there is a request."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from tests.server.live import House
+from tests.server.wire import API, FILES
+
+BEFORE_TIME_IS_UP, AFTER = 20.0, 31.0
+
+
+POST = f"POST {API}runs/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+PUT = f"PUT {FILES}/0/f HTTP/1.1\r\nHost: localhost\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /health HTTP/1.1\r\nHost: loc",
+        POST + b"Content-Length: 9\r\n\r\n{",
+        PUT + b"Content-Length: 90000000\r\n\r\n" + b"x" * 50_000,
+    ],
+    ids=["nothing", "half a head", "half a body", "half an upload"],
+)
+def test_who_stops_in_the_middle_is_let_go(house: House, begun: bytes) -> None:
+    with house.connect() as connection:
+        connection.send(begun)
+        assert house.ask("GET", "/health").status == 200
+        house.server.pass_time(BEFORE_TIME_IS_UP)
+        connection.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.ended()
+        connection.socket.settimeout(30)
+        house.server.pass_time(AFTER)
+        assert connection.ended()
+    assert not any(path.is_file() for path in house.artifacts.rglob("f"))
+
+
+def test_idle_connections_between_requests_may_stay(house: House) -> None:
+    with house.connect() as connection:
+        assert connection.request("GET", "/health").status == 200
+        house.server.pass_time(AFTER)
+        assert connection.request("GET", "/health").status == 200
+
+
+def test_a_dripping_body_is_let_go(house: House) -> None:
+    with house.connect() as connection:
+        connection.send(PUT + b"Content-Length: 90000\r\n\r\n" + b"x" * 100)
+        assert house.ask("GET", "/health").status == 200
+        house.server.pass_time(61.0)
+        assert connection.ended()
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"GET /", b"a" * 10_000),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: ", b"a" * 10_000),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\n", b"X-Many: 1\r\n" * 1_000),
+        (PUT + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ", b"a" * 10_000),
+    ],
+    ids=["URL", "header", "headers", "trailer"],
+)
+def test_heads_without_end_are_cut_off(house: House, begun: bytes, more: bytes) -> None:
+    """The server must not collect them: after some more than its limit it closes, however much is sent."""
+    with house.connect() as connection:
+        connection.send(begun)
+        with pytest.raises(OSError):
+            connection.send(more * 5_000)  # 50 MB
+    assert house.ask("GET", "/health").status == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_ends_the_connection(house: House, raw: bytes) -> None:
+    with house.connect() as connection:
+        connection.send(raw)
+        with suppress(ConnectionError):
+            assert connection.socket.recv(100).startswith(b"HTTP/1.1 400")
+    assert house.ask("GET", "/health").status == 200
