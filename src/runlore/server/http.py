@@ -22,7 +22,6 @@ MAX_JSON_BODY = 2 * 2**20
 
 _JSON: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _MSGPACK: Headers = [(b"content-type", b"application/msgpack"), (b"cache-control", b"no-store")]
-_CLOSE = (b"connection", b"close")
 
 
 class Refused(RunloreError):
@@ -146,8 +145,6 @@ def error_reply(error: RunloreError) -> Reply:
     headers = list(_JSON)
     if error.status in (429, 503):
         headers.append((b"retry-after", b"1"))
-    if error.status in (408, 413, 414, 431):
-        headers.append(_CLOSE)  # the rest of the request is not worth reading
     return Reply(error.serialize_as_json().encode(), headers, error.status)
 
 
