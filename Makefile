@@ -16,11 +16,16 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: .venv/.ready $(STATIC) ## Train real examples, then open the dashboard on http://localhost:5000 (PORT=… for another)
-	@if [ ! -e demo/.runlore ]; then mkdir -p demo; \
-	  echo "Training examples/guide.py and examples/train_curves.py into demo/.runlore"; \
-	  (cd demo && ../$(RUN) ../examples/guide.py && ../$(RUN) ../examples/train_curves.py); fi
+run: demo ## Train real examples, then open the dashboard on http://localhost:5000 (PORT=… for another)
 	@exec .venv/bin/runlore ui demo --port $(PORT)
+
+# Whole or not at all: an interrupted training is begun anew. The store is named, whatever the environment or git would choose.
+demo: | .venv/.ready $(STATIC)
+	@rm -rf demo.part && mkdir demo.part
+	@echo "Training examples/guide.py and examples/train_curves.py into demo/.runlore"
+	@export RUNLORE_TRACKING_URI="$(CURDIR)/demo.part/.runlore" RUNLORE_REGISTRY_URI="$(CURDIR)/demo.part/.runlore"; \
+	  for example in guide train_curves; do $(RUN) examples/$$example.py; done
+	@mv demo.part demo
 
 .PHONY: test
 test: .venv/.ready $(STATIC) test-services lint ui-test ## Set everything up and run all tests
@@ -73,7 +78,7 @@ test-services: .venvs/mlflow2/.ready .venvs/mlflow3/.ready ## Install PostgreSQL
 
 .PHONY: clean
 clean: ## Remove everything that these targets made
-	rm -rf .venv .venvs demo dist ui/node_modules src/runlore/server/static .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs demo demo.part dist ui/node_modules src/runlore/server/static .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # -- environments ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where a user works: an empty directory."""
-    place = tmp_path / "work"
+    place = tmp_path / "my work"
     place.mkdir()
     return place
 
@@ -61,9 +62,24 @@ def test_both_guides_are_one_text() -> None:
     assert ours.replace("runlore.", "mlflow.") == theirs
 
 
-def test_the_sweep_fills_a_dashboard(folder: Path) -> None:
-    python(folder, "-W", "ignore", str(EXAMPLES / "train_curves.py"))
-    client = MlflowClient(folder / ".runlore")
+@pytest.fixture
+def demo(folder: Path) -> Path:
+    """The store that `make run` shows, trained by make in a clone."""
+    (folder / ".git").mkdir()  # a store without a name would go here
+    shutil.copy(EXAMPLES.parent / "Makefile", folder)
+    shutil.copytree(EXAMPLES, folder / "examples")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RUNLORE_", "MAKE"))}
+    environment["MLFLOW_TRACKING_URI"] = "http://localhost:1"  # what a user of MLflow has in the environment
+    environment["RUNLORE_CONFIG_DIR"] = str(folder.parent / "config")
+    made = ["-o", ".venv/.ready", "-o", "src/runlore/server/static/index.html", f"RUN={sys.executable}"]
+    subprocess.run(["make", "--silent", "demo", *made], cwd=folder, env=environment, check=True, timeout=280)
+    assert not (folder / ".runlore").exists()
+    return folder / "demo" / ".runlore"
+
+
+def test_make_run_fills_a_dashboard(demo: Path) -> None:
+    client = MlflowClient(demo)
+    assert {model.name for model in client.search_registered_models()} == {"RandomForestModel", "digits"}
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
