@@ -57,9 +57,9 @@ ui-test: $(STATIC) ## Check and test the dashboard's TypeScript
 	$(RUN) hatch_build.py run check
 
 .PHONY: bench
-bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure Runlore beside MLflow and FastTrackML
-	$(RUN) bench/ingest.py
-	$(RUN) bench/search.py
+bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure Runlore beside MLflow and FastTrackML, into README.md
+	$(RUN) bench/ingest.py --readme
+	$(RUN) bench/search.py --readme
 
 .PHONY: wheel
 wheel: .venv/.ready ## Build the wheel, dashboard included, into dist/

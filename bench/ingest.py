@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from peers import PEERS, Connection, Figure, Running, cpu_seconds, measure, memory_megabytes, started, table
+from peers import PEERS, Connection, Figure, Running, cpu_seconds, measure, memory_megabytes, started, table, write_readme
 
 Request = Callable[[Connection, int], object]
 
@@ -144,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--only", help="only the peer whose name begins with this")
     options = parser.parse_args()
     rows: dict[str, dict[str, Figure]] = {}
@@ -165,13 +166,18 @@ def main() -> None:
         print(json.dumps({"servers": servers, "work": {w: {n: asdict(f) for n, f in r.items()} for w, r in rows.items()}}))
         return
     names = list(servers)
-    print("\n" + table(rows, names))
-    print(
-        "| memory, idle (PSS of the process tree) | "
-        + " | ".join(f"{servers[n]['idle_megabytes']:,.0f} MB" for n in names)
-        + " |"
+    text = "\n".join(
+        (
+            table(rows, names),
+            "| memory, idle (PSS of the process tree) | "
+            + " | ".join(f"{servers[n]['idle_megabytes']:,.0f} MB" for n in names)
+            + " |",
+            "| start to first answer | " + " | ".join(f"{servers[n]['start_seconds']:.1f} s" for n in names) + " |",
+        )
     )
-    print("| start to first answer | " + " | ".join(f"{servers[n]['start_seconds']:.1f} s" for n in names) + " |")
+    print("\n" + text)
+    if options.readme:
+        write_readme("ingest", text)
 
 
 if __name__ == "__main__":

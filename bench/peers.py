@@ -241,3 +241,13 @@ def table(rows: dict[str, dict[str, Figure]], names: list[str]) -> str:
             cells.append(f"{figure.cpu_ms:.2f} ms CPU, p50 {figure.p50_ms:.1f}, p99 {figure.p99_ms:.1f} ms{ratio}")
         lines.append(f"| {work} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def write_readme(section: str, text: str) -> None:
+    """Replace what stands between `<!-- bench:SECTION -->` and `<!-- /bench:SECTION -->` in README.md."""
+    path = ROOT / "README.md"
+    before, begin, rest = path.read_text().partition(f"<!-- bench:{section} -->")
+    _, end, after = rest.partition(f"<!-- /bench:{section} -->")
+    if not (begin and end):
+        raise RuntimeError(f"README.md has no block bench:{section}")
+    path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}")

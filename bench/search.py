@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 
 from ingest import create_run
-from peers import PEERS, Connection, Figure, Running, cpu_seconds, measure, started, table
+from peers import PEERS, Connection, Figure, Running, cpu_seconds, measure, started, table, write_readme
 
 SEARCHES: dict[str, dict[str, object]] = {
     "metric filter, order by another metric": {"filter": "metrics.m3 > 0.5", "order_by": ["metrics.m7 DESC"]},
@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, help="runs for every server (at least 1,000 for the param filter to find 100)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--only", help="only the peer whose name begins with this")
     options = parser.parse_args()
     rows: dict[str, dict[str, Figure]] = {}
@@ -80,6 +81,8 @@ def main() -> None:
         print(json.dumps({work: {name: asdict(figure) for name, figure in row.items()} for work, row in rows.items()}))
     else:
         print("\n" + table(rows, names))
+    if options.readme:
+        write_readme("search", table(rows, names))
 
 
 if __name__ == "__main__":
