@@ -166,15 +166,9 @@ def main() -> None:
         print(json.dumps({"servers": servers, "work": {w: {n: asdict(f) for n, f in r.items()} for w, r in rows.items()}}))
         return
     names = list(servers)
-    text = "\n".join(
-        (
-            table(rows, names),
-            "| memory, idle (PSS of the process tree) | "
-            + " | ".join(f"{servers[n]['idle_megabytes']:,.0f} MB" for n in names)
-            + " |",
-            "| start to first answer | " + " | ".join(f"{servers[n]['start_seconds']:.1f} s" for n in names) + " |",
-        )
-    )
+    idle = " | ".join(f"{servers[name]['idle_megabytes']:,.0f} MB" for name in names)
+    start = " | ".join(f"{servers[name]['start_seconds']:.1f} s" for name in names)
+    text = f"{table(rows, names)}\n| memory, idle (PSS of the process tree) | {idle} |\n| start to first answer | {start} |"
     print("\n" + text)
     if options.readme:
         write_readme("ingest", text)
