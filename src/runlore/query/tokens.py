@@ -15,10 +15,11 @@ MAX_FILTER = 8_192
 TokenKind = Literal["number", "text", "tick", "word", "operator", "mark", "end"]
 
 # Quotes as MLflow reads them: doubled or after a backslash they do not end the text. Words may hold dots, dashes, slashes and
-# colons (`metrics.val/loss`); a word that begins with a dot continues a quoted entity type (`` `metrics`.loss ``).
+# colons (`metrics.val/loss`); a word that begins with a dot continues a quoted entity type (`` `metrics`.loss ``). Digits are
+# taken all or none (`++`): trying fewer of them would take quadratic time.
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+      (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
     | (?P<text>'(?:''|\\'|[^'])*'|"(?:""|\\"|[^"])*")
     | (?P<tick>`[^`]*`)
     | (?P<word>[\w.][\w.\-/:]*)

@@ -11,7 +11,7 @@ from runlore.query.tokens import Cursor, Token
 
 MAX_PATTERN = 256
 """Characters in a LIKE pattern."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?\Z", re.ASCII)
 _EXACT = 2**53
 """Above this, different whole numbers are equal as floats: long digit strings are compared as text."""
 _WORDS = {"param": "parameter", "attribute": "attributes", "dataset": "dataset attributes"}

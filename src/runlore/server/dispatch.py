@@ -44,7 +44,8 @@ MAX_REQUESTS = 2_000
 
 logger = logging.getLogger("runlore.server")
 
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A text up to its quote or, when there is none, up to the end: every byte is looked at once, whatever the body."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _CURLY_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
