@@ -42,6 +42,52 @@ def fork(store: Store, run_id: str) -> None:
     store.close()
 
 
+def outlive(store: Store, run_id: str) -> None:
+    """Go on writing in a child when the parent has closed the store."""
+    store.call(LogParam(run_id=run_id, key="parent", value=""))
+    (from_child, to_parent), (from_parent, to_child) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        store.call(LogParam(run_id=run_id, key="child before", value=""))
+        os.write(to_parent, b".")
+        os.read(from_parent, 1)
+        store.call(LogParam(run_id=run_id, key="child after", value=""))
+        assert store.call(GetRun(run_id=run_id)).run.data.params.keys() == {"parent", "child before", "child after"}
+        store.close()
+        os._exit(0)
+    os.read(from_child, 1)
+    store.close()
+    os.write(to_child, b".")
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def fork_while_busy(store: Store, run_id: str) -> None:
+    """Fork again and again while other threads write and read; each child writes too."""
+    ended = threading.Event()
+
+    def work(worker: int) -> None:
+        for i in range(1_000_000):
+            if ended.is_set():
+                return
+            store.call(LogParam(run_id=run_id, key=f"{worker}.{i}", value=""))
+            store.call(GetRun(run_id=run_id))
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(3)]
+    for thread in threads:
+        thread.start()
+    children = []
+    for number in range(8):
+        if not (child := os.fork()):
+            store.call(LogParam(run_id=run_id, key=f"child {number}", value=""))
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    ended.set()
+    for thread in threads:
+        thread.join()
+    store.close()
+
+
 def fill(store: Store, run_id: str) -> dict[str, str]:
     """Write until the disk refuses; returns what was acknowledged."""
     acknowledged: dict[str, str] = {}
@@ -106,4 +152,8 @@ def nothing(store: Store, run_id: str) -> None:
 if __name__ == "__main__":
     opened = open_store(sys.argv[2])
     run = sys.argv[3] if len(sys.argv) > 3 else opened.call(CreateRun()).run.info.run_id
-    {"write": write, "fork": fork, "full": full, "error": fail, "nothing": nothing}[sys.argv[1]](opened, run)
+    actions = {
+        "write": write, "fork": fork, "outlive": outlive, "fork-while-busy": fork_while_busy, "full": full, "error": fail,
+        "nothing": nothing,
+    }  # fmt: skip
+    actions[sys.argv[1]](opened, run)

@@ -274,6 +274,12 @@ def test_commits_wait_for_the_disk_whatever_the_servers_default(postgres_uri: st
     with closing(PostgresDatabase(postgres_uri + "&options=-c%20synchronous_commit%3Doff")) as database:
         transaction = database.write()
         assert transaction.one("SHOW synchronous_commit") == ("on",)
+        pid = transaction.one("SELECT pg_backend_pid()")
+        transaction.rollback()
+        with psycopg.connect(postgres_uri, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
+        transaction = database.write()
+        assert transaction.one("SHOW synchronous_commit") == ("on",)
         transaction.rollback()
     assert "fsync=off: a power failure can lose" in caplog.text  # as this test server runs
 

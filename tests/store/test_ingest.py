@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -256,6 +257,42 @@ def test_a_forked_process_has_a_writer_of_its_own(sql_store: SqlStore) -> None:
     run_id = create(sql_store)
     run_child("fork", sql_store.uri, run_id)
     assert params(sql_store, run_id) == {"parent before": "", "child": "", "parent after": ""}
+
+
+def test_a_forked_process_may_outlive_its_parents_store(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    sql_store.close()  # another open store would keep the write-ahead log where it is
+    run_child("outlive", sql_store.uri, run_id)
+    with closing(open_store(sql_store.uri, artifacts="file:///nowhere")) as again:
+        assert params(again, run_id) == {"parent": "", "child before": "", "child after": ""}
+
+
+def test_forks_of_a_busy_process_lose_nothing_and_never_hang(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    run_child("fork-while-busy", sql_store.uri, run_id)
+    assert {f"child {number}" for number in range(8)} <= params(sql_store, run_id).keys()
+
+
+def test_nothing_is_queued_behind_the_end(sql_store: SqlStore) -> None:
+    run_id = create(sql_store)
+    answers: list[object] = []
+
+    def write() -> None:
+        for i in range(1_000_000):
+            try:
+                answers.append(sql_store.call(LogParam(run_id=run_id, key=f"{threading.get_ident()}.{i}", value="")))
+            except Unavailable:
+                return
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(answers) < 20:
+        time.sleep(0.001)
+    sql_store.close()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_a_full_disk_is_survived(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -46,6 +47,8 @@ class Ingest:
         self._database, self._answer, self._chores = database, answer, chores
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._closed = False
+        self._door = threading.Lock()  # nothing is queued behind the end
+        self._next, self._turn = threading.RLock(), threading.RLock()
         self.failure: str | None = None
         """Why the writer stopped for good (a disk error), or None."""
         self._thread = threading.Thread(target=self._run, name="runlore-writer", daemon=True)
@@ -53,19 +56,31 @@ class Ingest:
 
     def submit(self, operation: Operation[Any]) -> Future[Any]:
         """Queue an operation. The future is done when the operation is committed or refused."""
-        if self.failure or self._closed:
-            raise Unavailable(self.failure or "The store is closed.")
-        if self._queue.qsize() >= CAPACITY:
-            raise LimitExceeded(f"{CAPACITY} operations wait to be written. Try again later.")
         future: Future[Any] = Future()
-        self._queue.put((operation, future))
+        with self._door:
+            if self.failure or self._closed:
+                raise Unavailable(self.failure or "The store is closed.")
+            if self._queue.qsize() >= CAPACITY:
+                raise LimitExceeded(f"{CAPACITY} operations wait to be written. Try again later.")
+            self._queue.put((operation, future))
         return future
+
+    def pause(self) -> None:
+        """Let the writer finish the transaction it is at, and begin no other one until the same thread calls `resume`."""
+        self._next.acquire()
+        self._turn.acquire()
+
+    def resume(self) -> None:
+        """Let the writer go on."""
+        self._turn.release()
+        self._next.release()
 
     def close(self) -> None:
         """Write what waits, then stop. Later operations are refused."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -73,16 +88,26 @@ class Ingest:
             chores_wait, last_round = True, time.monotonic()
             while (group := self._take(IDLE_SECONDS if chores_wait else None)) is not None:
                 if group:
-                    self._commit(group)
+                    with self._in_turn():
+                        self._commit(group)
                     chores_wait = True
                     if time.monotonic() - last_round < CHORE_SECONDS:
                         continue
-                chores_wait, last_round = self._round_of_chores(), time.monotonic()
+                with self._in_turn():
+                    chores_wait, last_round = self._round_of_chores(), time.monotonic()
         finally:
-            self._closed = True
+            with self._door:
+                self._closed = True
             while not self._queue.empty():
                 if item := self._queue.get():
                     item[1].set_exception(Unavailable("The store is closed."))
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        with self._next:  # whoever pauses comes next: by `_turn` alone, a busy writer would always be faster
+            pass
+        with self._turn:
+            yield
 
     def _take(self, timeout: float | None) -> list[_Item] | None:
         """All that waits; `[]` after `timeout` seconds of nothing; None when the store was closed and all is done."""

@@ -134,6 +134,14 @@ class Database(Protocol):
         """Fresh connections to the same place, for a process that was forked off."""
         ...
 
+    def pause(self) -> None:
+        """Wait until no transaction is open, close all connections, and open none until `resume`. Not while writing."""
+        ...
+
+    def resume(self) -> None:
+        """Open connections again when they are needed."""
+        ...
+
     def close(self) -> None:
         """Close all connections. Calling it twice is harmless."""
         ...
@@ -149,6 +157,7 @@ class Pool(Generic[Connection]):
         self._connect, self._disconnect = connect, disconnect
         self._idle: list[Connection] = []
         self._permits = threading.Semaphore(READERS)
+        self._held = 0
         self._closed = False
 
     def take(self) -> Connection:
@@ -181,6 +190,18 @@ class Pool(Generic[Connection]):
                 self._disconnect(self._idle.pop())
             except IndexError:
                 return
+
+    def pause(self) -> None:
+        """Wait for busy connections (no longer than they may take), close all, and give none away until `resume`."""
+        deadline = time.monotonic() + READ_SECONDS
+        self._held = sum(self._permits.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(READERS))
+        self._drop_idle()
+
+    def resume(self) -> None:
+        """Give connections away again."""
+        held, self._held = self._held, 0
+        if held:
+            self._permits.release(held)
 
     def close(self) -> None:
         """Close idle connections now, busy ones when they come back."""

@@ -50,8 +50,7 @@ class PostgresDatabase:
         self._translate = _Translator(self._psycopg)
         self._hints: set[int] = set()
         self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close())
-        self._writer: Any = self._connect(_WRITE)
-        self._check_settings()
+        self._writer: Any = self._connect_writer()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -83,13 +82,12 @@ class PostgresDatabase:
     def write(self) -> WriteTransaction:
         """Begin a transaction on the writing connection, on a new one when the last one broke."""
         if self._writer.closed:
-            self._writer = self._connect(_WRITE)
-            self._check_settings()
+            self._writer = self._connect_writer()
         try:
             return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
         except LostConnection:
             self._writer.close()
-            self._writer = self._connect(_WRITE)
+            self._writer = self._connect_writer()
             return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
 
     def migrate_lock(self, db: Transaction) -> None:
@@ -113,6 +111,15 @@ class PostgresDatabase:
         """Fresh connections to the same database."""
         return PostgresDatabase(self._uri)
 
+    def pause(self) -> None:
+        """Close all connections, and open none until `resume`."""
+        self._pool.pause()
+        self._writer.close()
+
+    def resume(self) -> None:
+        """Open connections again when they are needed."""
+        self._pool.resume()
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
@@ -133,15 +140,17 @@ class PostgresDatabase:
         connection.prepared_max = 500
         return connection
 
-    def _check_settings(self) -> None:
-        """Commits of the writer wait for the disk; say so loudly where the server as a whole does not."""
+    def _connect_writer(self) -> Any:
+        """A connection whose commits wait for the disk; says so loudly where the server as a whole does not."""
+        writer = self._connect(_WRITE)
         names = ("synchronous_commit", "fsync", "full_page_writes")
-        settings = {name: self._writer.execute(f"SHOW {name}").fetchone()[0] for name in names}
+        settings = {name: writer.execute(f"SHOW {name}").fetchone()[0] for name in names}
         if settings["synchronous_commit"] == "off":
-            self._writer.execute("SET synchronous_commit = on")
+            writer.execute("SET synchronous_commit = on")
         for name in names[1:]:
             if settings[name] == "off":
                 logger.warning("PostgreSQL runs with %s=off: a power failure can lose or damage what was acknowledged.", name)
+        return writer
 
 
 class PostgresTransaction:

@@ -96,6 +96,8 @@ class SqliteDatabase:
 
     def write(self) -> WriteTransaction:
         """Begin a transaction on the writing connection."""
+        if self._writer is None:
+            self._writer = self._open_writer()
         return SqliteTransaction(self._writer, self._translate, self._hints, "BEGIN IMMEDIATE")
 
     def migrate_lock(self, db: Transaction) -> None:
@@ -129,13 +131,26 @@ class SqliteDatabase:
         """Fresh connections to the same file."""
         return SqliteDatabase(self.path, self._module)
 
+    def pause(self) -> None:
+        """Close all connections, and open none until `resume`. The lock file stays locked."""
+        self._pool.pause()
+        self._close_writer()
+
+    def resume(self) -> None:
+        """Open connections again when they are needed."""
+        self._pool.resume()
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
-        if self._writer:
-            self._writer.close()
+        self._close_writer()
         if self._lock:
             self._lock.close()
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def _connect(self, pragmas: tuple[str, ...]) -> Any:
         connection = self._module.connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from runlore.store.sql import (
     series,
 )
 from runlore.store.sql.database import READERS, Database, Transaction
+from runlore.store.sql.forks import door, stores
 from runlore.store.sql.handlers import CHORES, HANDLERS
 from runlore.store.sql.migrate import migrate
 from runlore.store.sql.postgresql import PostgresDatabase
@@ -33,38 +35,38 @@ HANDLER_MODULES = (dashboard, experiments, inputs, logged_models, metrics, regis
 
 Reply = TypeVar("Reply")
 
-_left_to_parents: list[Any] = []
-
 
 class SqlStore:
     """A store in a database. Opening one brings its schema up to date.
 
     Reads run on a snapshot in the calling thread; writes go through one writer thread that commits them in groups. After a
-    `fork()` the child gets connections of its own, and leaves alone what the parent was about to write.
+    `fork()` the child gets connections of its own (`forks.py`), and leaves alone what the parent was about to write.
     """
 
-    def __init__(self, database: Database, uri: str, artifact_root: str) -> None:
+    def __init__(self, database: Callable[[], Database], uri: str, artifact_root: str) -> None:
         self.uri, self.artifact_root = uri, artifact_root
-        try:
-            migrate(database)
-        except BaseException:
-            database.close()
-            raise
-        self._open(database)
+        with door:
+            opened = database()
+            try:
+                migrate(opened)
+            except BaseException:
+                opened.close()
+                raise
+            self._open(opened)
+            stores.add(self)
 
     def _open(self, database: Database) -> None:
-        self._process = os.getpid()
         self._database = database
         self._ingest = Ingest(database, answer, CHORES)
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
+        self._process = os.getpid()  # last: other threads of a forked child look at it
 
     def call(self, operation: Operation[Reply]) -> Reply:
         """Check an operation against the limits of the contract and carry it out."""
         operation = validated(operation)
         if operation.writes():
             return self.submit(operation).result()
-        if os.getpid() != self._process:
-            self._after_fork()
+        self._reopen_after_fork()
         return self._read(operation)
 
     def _read(self, operation: Operation[Reply]) -> Reply:
@@ -73,12 +75,9 @@ class SqlStore:
 
     def submit(self, operation: Operation[Reply]) -> Future[Reply]:
         """Begin an operation that has been checked. The future is done when a write is on stable storage."""
-        if os.getpid() != self._process:
-            self._after_fork()
+        self._reopen_after_fork()
         if operation.writes():
             return self._ingest.submit(operation)
-        if self._readers is None:
-            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
         return self._readers.submit(self._read, operation)
 
     @property
@@ -88,16 +87,31 @@ class SqlStore:
 
     def close(self) -> None:
         """Write what waits and close all connections."""
-        if os.getpid() != self._process:
-            return
-        self._ingest.close()
-        if self._readers:
-            self._readers.shutdown()
-        self._database.close()
+        with door:
+            stores.discard(self)
+            if os.getpid() == self._process:
+                self._ingest.close()
+                self._readers.shutdown()
+                self._database.close()
 
-    def _after_fork(self) -> None:
-        _left_to_parents.append((self._database, self._ingest, self._readers))  # closing them here would harm the parent
-        self._open(self._database.reopened())
+    def pause(self) -> None:
+        """Close the connections before a fork, if they are this process's."""
+        if os.getpid() == self._process:
+            self._ingest.pause()
+            self._database.pause()
+
+    def resume(self) -> None:
+        """Go on after a fork."""
+        if os.getpid() == self._process:
+            self._database.resume()
+            self._ingest.resume()
+
+    def _reopen_after_fork(self) -> None:
+        if os.getpid() != self._process:
+            with door:
+                if os.getpid() != self._process:
+                    self._open(self._database.reopened())
+                    stores.add(self)
 
 
 def answer(db: Transaction, operation: Operation[Any]) -> Any:
@@ -110,9 +124,9 @@ def answer(db: Transaction, operation: Operation[Any]) -> Any:
 
 def open_sqlite(path: os.PathLike[str], uri: str, artifact_root: str) -> SqlStore:
     """A store in a SQLite file, made when it does not exist."""
-    return SqlStore(SqliteDatabase(Path(path)), uri, artifact_root)
+    return SqlStore(lambda: SqliteDatabase(Path(path)), uri, artifact_root)
 
 
 def open_postgresql(uri: str, artifact_root: str) -> SqlStore:
     """A store in a PostgreSQL database that exists."""
-    return SqlStore(PostgresDatabase(uri), uri, artifact_root)
+    return SqlStore(lambda: PostgresDatabase(uri), uri, artifact_root)
