@@ -22,6 +22,14 @@ def open_table(page: Any, served: Seeded, query: str = "") -> None:
     page.locator("[role=row][aria-rowindex='2'] a").wait_for()
 
 
+def test_a_newcomer_sees_the_params_that_differ_and_then_metrics(page: Any, served: Seeded) -> None:
+    open_table(page, served)
+    page.get_by_role("columnheader", name="optimizer").wait_for()
+    words = page.get_by_role("columnheader").evaluate_all("cells => cells.map(cell => cell.innerText.trim())")
+    assert words[1:10] == ["Run", "Status", "Started", "Duration", "batch_size", "depth", "lr", "optimizer", "seed"]
+    assert words[10].startswith(("lr", "train/loss", "val/"))
+
+
 def test_a_click_on_a_header_sorts_all_runs_on_the_server(page: Any, served: Seeded) -> None:
     open_table(page, served)
     page.get_by_role("columnheader", name="val/acc").get_by_role("button").click()

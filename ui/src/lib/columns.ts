@@ -44,14 +44,33 @@ interface CatalogueEntry {
   name: string;
   kind: string;
   runs: number;
-  distinct?: number;
+  distinct?: number | null;
+  minimum?: number | string | null;
+  maximum?: number | string | null;
 }
 
-/** What a newcomer sees: parameters that differ (at most 8), then the metrics that most runs have (at most 5). */
+export const MOST_PARAMS = 8;
+export const MOST_METRICS = 5;
+
+/**
+ * What a newcomer sees: the params that differ, then the metrics that most runs have. Metrics that are the same in every run
+ * (the last epoch) come after those that tell runs apart, system metrics are left out.
+ */
 export function defaultColumns(catalogue: readonly CatalogueEntry[]): string[] {
-  const params = catalogue.filter((entry) => entry.kind === "params" && (entry.distinct ?? 2) > 1).slice(0, 8);
-  const metrics = catalogue
-    .filter((entry) => entry.kind === "metrics" && !/(^|\.)system\//.test(entry.name))
-    .slice(0, 5);
-  return [...metrics, ...params].map((entry) => entry.name);
+  const params = catalogue.filter((entry) => entry.kind === "params" && (entry.distinct ?? 2) > 1);
+  const metrics = catalogue.filter((entry) => entry.kind === "metrics" && !/^metrics\.system\//.test(entry.name));
+  return [
+    ...byRuns(params).slice(0, MOST_PARAMS),
+    ...byRuns(metrics)
+      .sort((left, right) => Number(isConstant(left)) - Number(isConstant(right)))
+      .slice(0, MOST_METRICS),
+  ].map((entry) => entry.name);
+}
+
+function byRuns(entries: readonly CatalogueEntry[]): CatalogueEntry[] {
+  return [...entries].sort((left, right) => right.runs - left.runs);
+}
+
+function isConstant(entry: CatalogueEntry): boolean {
+  return entry.runs > 1 && typeof entry.minimum === "number" && entry.minimum === entry.maximum;
 }

@@ -36,7 +36,7 @@ export function gridColumns({ experimentId, rows, columns, charted, numeric }: O
     {
       id: "attributes.run_name",
       label: "Run",
-      width: 250,
+      width: 240,
       sortable: true,
       cell: (row) => {
         const id = rows.id(row) ?? "";
@@ -61,21 +61,21 @@ export function gridColumns({ experimentId, rows, columns, charted, numeric }: O
     {
       id: "attributes.status",
       label: "Status",
-      width: 100,
+      width: 96,
       sortable: true,
       cell: (row) => <StatusDot status={String(rows.cell(row, "attributes.status") ?? "")} words />,
     },
     {
       id: "attributes.start_time",
       label: "Started",
-      width: 116,
+      width: 108,
       sortable: true,
       cell: (row) => <Ago time={toNumber(rows.cell(row, "attributes.start_time"))} />,
     },
     {
       id: "attributes.duration",
       label: "Duration",
-      width: 92,
+      width: 88,
       align: "end",
       sortable: true,
       cell: (row) => <Duration rows={rows} row={row} />,
@@ -96,11 +96,12 @@ function chosen(column: string, rows: RunRows, numeric: ReadonlySet<string>): Gr
   const { kind, key, aggregate } = parseColumn(column);
   const end = kind === "metrics" || numeric.has(column);
   const label = kind === "attributes" ? (ATTRIBUTES[key] ?? key) : key.replace(/^mlflow\./, "");
+  const note = kind === "metrics" && aggregate !== "last" ? aggregate : kind === "tags" ? "tag" : undefined;
   return {
     id: column,
     label,
-    note: kind === "metrics" ? aggregate : kind === "tags" ? "tag" : undefined,
-    width: Math.max(kind === "metrics" ? 112 : 104, Math.min(220, label.length * 7.4 + (kind === "params" ? 40 : 78))),
+    note,
+    width: Math.max(84, Math.min(220, label.length * 7 + (note ? note.length * 6.5 + 8 : 0) + 40)),
     align: end ? "end" : undefined,
     sortable: true,
     cell: (row) => {
