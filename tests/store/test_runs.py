@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 
 from runlore.api.experiments import CreateExperiment
@@ -26,7 +29,7 @@ from runlore.api.runs import (
 )
 from runlore.entities import Run
 from runlore.exceptions import InvalidParameter, NotFound
-from runlore.store.base import Store
+from runlore.store.base import Store, open_store
 
 UNKNOWN = "f" * 32
 
@@ -87,6 +90,26 @@ def test_creating_with_the_same_client_id_again_answers_the_same_run(store: Stor
     assert first.run.info.run_id == run_id.lower()
     assert store.call(CreateRun(client_run_id=run_id.lower(), run_name="one")) == first
     assert get(store, run_id) == first.run
+
+
+def test_the_same_run_made_by_two_servers_at_once_is_one_run(postgres_uri: str) -> None:
+    columns = "run_key, run_id, experiment_id, name, user_id, status, start_time, artifact_uri, last_activity"
+    run_id = "ab" * 16
+    blocked = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with (
+        closing(open_store(postgres_uri, artifacts="file:///nowhere")) as server,
+        psycopg.connect(postgres_uri) as other,
+        psycopg.connect(postgres_uri, autocommit=True) as observer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        row = (int(run_id[:16], 16) >> 1, run_id, 0, "theirs", "", "RUNNING", 0, "mlflow-artifacts:/0/x/artifacts", 0)
+        other.execute(f"INSERT INTO run ({columns}) VALUES ({', '.join(['%s'] * 9)})", row)
+        answer = thread.submit(server.call, CreateRun(client_run_id=run_id))
+        while observer.execute(blocked).fetchone() == (0,):
+            assert not answer.done()
+            time.sleep(0.01)
+        other.commit()
+        assert answer.result().run.info.run_name == "theirs"
 
 
 def test_a_client_id_belongs_to_one_experiment(store: Store) -> None:

@@ -50,11 +50,14 @@ def create_run(db: Transaction, op: CreateRun) -> RunReply:
     name = _name(op.run_name, tags.get(NAME_TAG, ""))
     tags[NAME_TAG] = name
     key = _insert_run(db, op, (experiment, location), name, op.user_id or tags.get(USER_TAG, ""))
+    if key is None:
+        return _made_meanwhile(db, op, experiment)
     _put_tags(db, key, tags.items())
     return RunReply(run=read_runs(db, [key])[0])
 
 
-def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], name: str, user_id: str) -> int:
+def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], name: str, user_id: str) -> int | None:
+    """The key of the new run; None when the id that the client chose is taken."""
     while True:
         run_id = (op.client_run_id or uuid4().hex).lower()
         key = run_key(run_id)
@@ -68,9 +71,15 @@ def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], nam
         if made:
             return key
         if op.client_run_id:
-            raise InvalidParameter(
-                f"The run id {run_id} can not be used: another run has the same first 63 bits. Make another."
-            )
+            return None
+
+
+def _made_meanwhile(db: Transaction, op: CreateRun, experiment: int) -> RunReply:
+    """The same request reached another server at the same time; or, once in 2^63 times, another run has the key."""
+    run_id = (op.client_run_id or "").lower()
+    if same := _created_before(db, run_id, experiment):
+        return same
+    raise InvalidParameter(f"The run id {run_id} can not be used: another run has the same first 63 bits. Make another.")
 
 
 def _created_before(db: Transaction, run_id: str, experiment: int) -> RunReply | None:

@@ -3,6 +3,9 @@
 Write-ahead log with `synchronous=FULL`: a commit returns when it is on the disk. The library comes from the `pysqlite3` wheel
 where that is installed, because SQLite 3.7.0 to 3.51.2 can corrupt a database when two connections write or checkpoint at
 the same moment; with such a version only one process may open a store (a lock file beside the database sees to it).
+
+Locks belong to a process: where two copies of SQLite (this wheel and the standard library's `sqlite3`, say) open one file in one
+process, closing it in one drops the locks of the other, and the file can be damaged. Look into `runlore.db` from another process.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ CREATE TABLE run (
     status TEXT NOT NULL,
     start_time BIGINT NOT NULL,
     end_time BIGINT,
-    deleted_time BIGINT,                    -- NULL = active
+    deleted_time BIGINT,                    -- NULL = active, -1 = being purged: it can not be restored any more
     artifact_uri TEXT NOT NULL,
     next_tail BIGINT NOT NULL DEFAULT 0,    -- seq of the next metric_tail row; also serialises writers of one run
     next_series BIGINT NOT NULL DEFAULT 0,  -- number of the next metric of this run
@@ -49,6 +49,7 @@ CREATE TABLE run (
 -- sequence (100,000 runs: 89 ms against 214 ms by an index in order of time).
 CREATE INDEX run_by_experiment ON run (experiment_id, deleted_time, run_key);
 CREATE INDEX run_active ON run (experiment_id, start_time DESC, run_id, deleted_time) WHERE deleted_time IS NULL;
+CREATE INDEX run_deleted ON run (deleted_time, run_key) WHERE deleted_time IS NOT NULL;
 
 CREATE TABLE param (
     run_key BIGINT NOT NULL REFERENCES run (run_key) ON DELETE CASCADE,
@@ -95,6 +96,8 @@ CREATE TABLE metric (
     dataset_digest TEXT,
     PRIMARY KEY (run_key, key)
 ) WITHOUT ROWID;
+-- 50,000 runs of 10 metrics: a page in the order of a metric takes 3 ms by this index and 97 ms without it. It makes a call of 5
+-- metrics no slower that could be measured, a call of 1,000 by a quarter.
 CREATE INDEX metric_last ON metric (key, last_value, run_key);
 
 -- One row per log call: packed columns of (series, step, time, value), format in series/chunk.py. Folding merges rows, and
@@ -146,6 +149,7 @@ CREATE TABLE model_metric (
     time BIGINT NOT NULL,
     PRIMARY KEY (model_id, key, run_key, dataset_name, dataset_digest)
 ) WITHOUT ROWID;
+CREATE INDEX model_metric_run ON model_metric (run_key);
 
 CREATE TABLE run_dataset (
     run_key BIGINT NOT NULL REFERENCES run (run_key) ON DELETE CASCADE,
@@ -182,7 +186,7 @@ CREATE TABLE logged_model (
     creator_id TEXT,
     creation_time BIGINT NOT NULL,
     last_update_time BIGINT NOT NULL,
-    deleted_time BIGINT
+    deleted_time BIGINT                     -- NULL = active, -1 = being purged
 ) WITHOUT ROWID;
 CREATE INDEX logged_model_by_experiment ON logged_model (experiment_id, creation_time);
 CREATE INDEX logged_model_by_run ON logged_model (source_run_id);
@@ -236,6 +240,7 @@ CREATE TABLE model_version (
 ) WITHOUT ROWID;
 CREATE INDEX model_version_run ON model_version (run_id);
 CREATE INDEX model_version_model ON model_version (model_id);
+CREATE INDEX model_version_place ON model_version (storage_location);
 
 CREATE TABLE model_version_tag (
     name TEXT NOT NULL,
@@ -252,6 +257,12 @@ CREATE TABLE model_alias (
     version BIGINT NOT NULL,
     PRIMARY KEY (name, alias),
     FOREIGN KEY (name, version) REFERENCES model_version (name, version) ON UPDATE CASCADE ON DELETE CASCADE
+) WITHOUT ROWID;
+
+-- Directories of files whose run or logged model was purged: noted with the purge, forgotten when the files are gone.
+CREATE TABLE released_files (
+    uri TEXT NOT NULL PRIMARY KEY,
+    time BIGINT NOT NULL
 ) WITHOUT ROWID;
 
 INSERT INTO experiment (experiment_id, name, artifact_location, creation_time, last_update_time)
