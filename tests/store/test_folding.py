@@ -246,6 +246,21 @@ def test_a_run_that_has_ended_is_folded_early(database: Database) -> None:
     assert len(history(database, run_id, "x")) == FOLD_ROWS_FINISHED
 
 
+def test_what_was_left_unfolded_is_found_when_a_store_is_opened(database: Database) -> None:
+    ended, going_on, short, abandoned = (new_run(database) for _ in range(4))
+    for run_id, size in ((ended, FOLD_ROWS_FINISHED), (going_on, FOLD_ROWS_FINISHED), (short, 3), (abandoned, FOLD_ROWS)):
+        for step in range(size):
+            append(database, run_id, line("x", 1, start=step))
+    for run_id in (ended, short):
+        change(database, lambda db, run_id=run_id: answer(db, UpdateRun(run_id=run_id, status="KILLED")))
+    with closing(database.reopened()) as later:
+        while change(later, fold_tails):
+            pass
+        rows = {run_id: rows_of(later, "metric_tail", run_id) for run_id in (ended, going_on, short, abandoned)}
+        assert rows == {ended: 1, going_on: FOLD_ROWS_FINISHED, short: 3, abandoned: 0}
+        assert len(history(later, ended, "x")) == FOLD_ROWS_FINISHED
+
+
 def test_writers_of_two_processes_and_undone_writes_do_not_confuse_what_is_remembered(database: Database) -> None:
     """Another process writes to the run behind this one's back; a fold and an undone append lie between."""
     run_id = new_run(database)

@@ -18,6 +18,8 @@ from runlore.exceptions import Unavailable
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
 
+EARLIER_RUNS = -1
+"""The hint that every store begins with: look for runs that were left unfolded before it was opened."""
 READERS = 8
 """Reading connections of one store, at most."""
 READ_SECONDS = 30
@@ -51,8 +53,8 @@ class Transaction(Protocol):
     now: int
     """Server time in Unix milliseconds, the same for the whole transaction."""
     hints: set[int]
-    """Word from handlers to chores, shared by all transactions of the writer: keys of runs whose metric tails grew. Hints
-    are forgotten at restart and may name runs whose change was rolled back."""
+    """Word from handlers to chores, shared by all transactions of the writer: keys of runs whose metric tails grew, and at
+    first `EARLIER_RUNS`. Hints are forgotten at restart and may name runs whose change was rolled back."""
     for_update: str
     """`" FOR UPDATE"` where a SELECT must ask for row locks, `""` on SQLite, whose writers come one at a time anyway."""
 

@@ -13,7 +13,7 @@ from runlore.entities import RunStatus
 from runlore.series import pyramid
 from runlore.series.chunk import CHUNK_POINTS, Block, Points, Row, encode_block, encode_row
 from runlore.series.tail import concatenate, gather_all, starts, take
-from runlore.store.sql.database import Transaction
+from runlore.store.sql.database import EARLIER_RUNS, Transaction
 from runlore.store.sql.handlers import chore
 from runlore.store.sql.points import INSERT_TAIL
 
@@ -38,6 +38,9 @@ def fold_tails(db: Transaction) -> bool:
     """Fold one of the runs that were hinted at, where it is worth it. True while hints are left."""
     if db.hints:
         run_key = db.hints.pop()
+        if run_key == EARLIER_RUNS:
+            db.hints.update(_left_unfolded(db))
+            return bool(db.hints)
         run = db.one("SELECT next_tail - merged_tail, loose_points, status FROM run WHERE run_key = ?", (run_key,))
         if run is not None:
             rows, points, status = run
@@ -45,6 +48,17 @@ def fold_tails(db: Transaction) -> bool:
             if rows >= enough or points >= FOLD_POINTS:
                 fold_run(db, run_key)
     return bool(db.hints)
+
+
+def _left_unfolded(db: Transaction) -> list[int]:
+    """Runs that are worth folding. A script often ends right after its run, before anybody folded it."""
+    going_on = ", ".join(f"'{status}'" for status in RunStatus.ALL if not RunStatus.is_terminated(status))
+    rows = db.all(
+        "SELECT run_key FROM run WHERE next_tail - merged_tail >= ? AND "
+        f"(status NOT IN ({going_on}) OR next_tail - merged_tail >= ? OR loose_points >= ?)",
+        (FOLD_ROWS_FINISHED, FOLD_ROWS, FOLD_POINTS),
+    )
+    return [key for (key,) in rows]
 
 
 def fold_run(db: Transaction, run_key: int) -> None:

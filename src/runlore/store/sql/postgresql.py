@@ -11,6 +11,7 @@ from typing import Any
 
 from runlore.exceptions import InvalidParameter, MissingDependency, RunloreError, Unavailable
 from runlore.store.sql.database import (
+    EARLIER_RUNS,
     READ_SECONDS,
     Conflict,
     Dialect,
@@ -48,7 +49,7 @@ class PostgresDatabase:
         self._uri = uri
         self._psycopg = psycopg()
         self._translate = _Translator(self._psycopg)
-        self._hints: set[int] = set()
+        self._hints: set[int] = {EARLIER_RUNS}
         self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close())
         self._writer: Any = self._connect_writer()
 

@@ -4,8 +4,8 @@ Write-ahead log with `synchronous=FULL`: a commit returns when it is on the disk
 where that is installed, because SQLite 3.7.0 to 3.51.2 can corrupt a database when two connections write or checkpoint at
 the same moment; with such a version only one process may open a store (a lock file beside the database sees to it).
 
-Locks belong to a process: where two copies of SQLite (this wheel and the standard library's `sqlite3`, say) open one file in one
-process, closing it in one drops the locks of the other, and the file can be damaged. Look into `runlore.db` from another process.
+Locks belong to a process: where two copies of SQLite (this wheel's and the standard library's, say) open one file in one
+process, closing it in one drops the locks of the other, and the file can be damaged. Look into a store's file from elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from runlore.exceptions import InvalidParameter, InvalidState, RunloreError, Unavailable
-from runlore.store.sql.database import READ_SECONDS, Dialect, DiskFailure, Pool, Row, Transaction, WriteTransaction, clock
+from runlore.store.sql.database import (
+    EARLIER_RUNS,
+    READ_SECONDS,
+    Dialect,
+    DiskFailure,
+    Pool,
+    Row,
+    Transaction,
+    WriteTransaction,
+    clock,
+)
 
 FIRST_SAFE_VERSION = (3, 51, 3)
 NETWORK_FILE_SYSTEMS = {
@@ -57,7 +67,7 @@ class SqliteDatabase:
         self._module = module or driver()
         self._translate = _Translator(self._module)
         refuse_network_file_system(path.parent)
-        self._hints: set[int] = set()
+        self._hints: set[int] = {EARLIER_RUNS}
         self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), _Reader.close)
         self._lock = self._lock_file()
         self._writer: Any = None
