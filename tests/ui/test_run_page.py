@@ -136,13 +136,19 @@ def open_file(page: Any, served: Seeded, path: str) -> Any:
 
 
 def test_files_are_previewed_by_kind(page: Any, served: Seeded) -> None:
-    open_file(page, served, "config.json").get_by_text("widths").wait_for()
-    open_file(page, served, "table.csv").get_by_text("First 200 rows.").wait_for()
-    open_file(page, served, "notes.txt").get_by_text("line 39").wait_for()
-    open_file(page, served, "empty.txt").get_by_text("The file is empty.").wait_for()
-    open_file(page, served, "weights.bin").get_by_text("There is no preview for this kind of file.").wait_for()
     open_file(page, served, "model/MLmodel").get_by_text("artifact_path: model").wait_for()
-    picture = open_file(page, served, "loss.png").get_by_role("img", name="loss.png")
+    words = {
+        "config.json": "widths",
+        "table.csv": "First 200 rows.",
+        "notes.txt": "line 39",
+        "empty.txt": "The file is empty.",
+        "weights.bin": "There is no preview for this kind of file.",
+    }
+    for path, text in words.items():
+        page.get_by_role("button", name=path).click()
+        page.get_by_role("article", name=path).get_by_text(text).wait_for()
+    page.get_by_role("button", name="loss.png").click()
+    picture = page.get_by_role("article", name="loss.png").get_by_role("img", name="loss.png")
     picture.wait_for()
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 240
 

@@ -1003,6 +1003,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logged-models/{model_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a logged model out of the trash. */
+        post: operations["RestoreLoggedModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1031,6 +1048,26 @@ export interface paths {
         get: operations["GetRegisteredModelPage"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put runs into another experiment, with the logged models that they made. Their files stay where they are.
+         * @description `children` takes along the runs that name one of these as their parent, and theirs. All or nothing.
+         */
+        post: operations["MoveRuns"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1085,6 +1122,94 @@ export interface paths {
          * @description `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are returned, and more than `width / 2` where the data spans as many.
          */
         post: operations["QuerySeries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in the trash for at least `older_than`. Runs of deleted experiments are part of those and are listed by themselves only with `within_experiments`; the counts include them. */
+        get: operations["GetTrash"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Directories of files that purged objects have left. */
+        get: operations["GetReleasedFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/files/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that these directories are gone. Ones that are still needed, or not known, are left as they are. */
+        post: operations["ForgetReleasedFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/files/owned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which of these directories belong to a run, a logged model, a model version or a purged object whose turn will come. */
+        post: operations["GetOwnedFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete for good what has been in the trash for at least `older_than`, one slice a call; there is no way back.
+         * @description With ids, only these and what is in these experiments. An id that is gone already counts for nothing, one that is not in the trash is refused. The experiment `0` itself stays: clients that name no experiment log to it.
+         */
+        post: operations["PurgeTrash"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1413,6 +1538,13 @@ export interface components {
             status: "LOGGED_MODEL_PENDING" | "LOGGED_MODEL_READY" | "LOGGED_MODEL_UPLOAD_FAILED";
         };
         /**
+         * ForgetReleasedFiles
+         * @description Say that these directories are gone. Ones that are still needed, or not known, are left as they are.
+         */
+        ForgetReleasedFiles: {
+            uris: string[];
+        };
+        /**
          * GetLatestVersions
          * @description The newest version of each of the given stages (all stages when none is given).
          */
@@ -1421,12 +1553,29 @@ export interface components {
             stages?: string[];
         };
         /**
+         * GetOwnedFiles
+         * @description Which of these directories belong to a run, a logged model, a model version or a purged object whose turn will come.
+         */
+        GetOwnedFiles: {
+            uris: string[];
+        };
+        /**
          * InputTag
          * @description A key and a text value on the use of a dataset by a run (`mlflow.data.context` = "training" …).
          */
         InputTag: {
             key: string;
             value: string;
+        };
+        /**
+         * Kept
+         * @description Something that was not purged, or whose files were not removed, and why.
+         */
+        Kept: {
+            /** @enum {string} */
+            kind: "experiment" | "files" | "logged_model" | "run";
+            id: string;
+            reason: string;
         };
         /**
          * LogBatch
@@ -1709,6 +1858,31 @@ export interface components {
             model_versions?: components["schemas"]["ModelVersion"][];
         };
         /**
+         * MoveRuns
+         * @description Put runs into another experiment, with the logged models that they made. Their files stay where they are. `children` takes along the runs that name one of these as their parent, and theirs. All or nothing.
+         */
+        MoveRuns: {
+            run_ids: string[];
+            /** @description decimal digits */
+            to_experiment_id: string;
+            /** @description Default: false. */
+            children?: boolean;
+        };
+        /**
+         * MovedRuns
+         * @description The runs that are in another experiment now, children that came along included.
+         */
+        MovedRuns: {
+            run_ids?: string[];
+        };
+        /**
+         * OwnedFiles
+         * @description Those of the given directories that belong to something in the store.
+         */
+        OwnedFiles: {
+            uris?: string[];
+        };
+        /**
          * Param
          * @description An input of a run: written once, text.
          */
@@ -1723,6 +1897,34 @@ export interface components {
         ParamEntry: {
             key: string;
             value: string;
+        };
+        /**
+         * PurgeTrash
+         * @description Delete for good what has been in the trash for at least `older_than`, one slice a call; there is no way back. With ids, only these and what is in these experiments. An id that is gone already counts for nothing, one that is not in the trash is refused. The experiment `0` itself stays: clients that name no experiment log to it.
+         */
+        PurgeTrash: {
+            /** @description Default: false. */
+            dry_run?: boolean;
+            /** @description milliseconds. Default: 0. */
+            older_than?: number;
+            experiment_ids?: string[];
+            run_ids?: string[];
+            model_ids?: string[];
+        };
+        /**
+         * Purged
+         * @description What one call removed, or what would be removed in all (`dry_run`). `more`: call again for the next slice.
+         */
+        Purged: {
+            /** @description Default: 0. */
+            experiments?: number;
+            /** @description Default: 0. */
+            runs?: number;
+            /** @description Default: 0. */
+            logged_models?: number;
+            /** @description Default: false. */
+            more?: boolean;
+            kept?: components["schemas"]["Kept"][];
         };
         /**
          * QueryRuns
@@ -1830,6 +2032,14 @@ export interface components {
          */
         RegistrySummary: {
             models?: components["schemas"]["RegistryRow"][];
+        };
+        /**
+         * ReleasedFiles
+         * @description Directories whose owner was purged: those that may be removed, and those that something else needs.
+         */
+        ReleasedFiles: {
+            uris?: string[];
+            kept?: components["schemas"]["Kept"][];
         };
         /**
          * RenameRegisteredModel
@@ -2190,6 +2400,36 @@ export interface components {
             stage: string;
             /** @description Default: false. */
             archive_existing_versions?: boolean;
+        };
+        /**
+         * Trash
+         * @description One page of the trash, deleted last first, and how much there is in all.
+         */
+        Trash: {
+            items?: components["schemas"]["TrashItem"][];
+            /** @description Default: 0. */
+            experiments?: number;
+            /** @description Default: 0. */
+            runs?: number;
+            /** @description Default: 0. */
+            logged_models?: number;
+            next_page_token?: string;
+        };
+        /**
+         * TrashItem
+         * @description Something in the trash. `runs` counts what an experiment holds; `pinned_by` names the model versions (`fruit/3`) that are made of its files, which therefore stay when it is purged.
+         */
+        TrashItem: {
+            /** @enum {string} */
+            kind: "experiment" | "logged_model" | "run";
+            id: string;
+            name: string;
+            experiment_id: string;
+            deleted_time: number;
+            artifact_uri?: string;
+            /** @description Default: 0. */
+            runs?: number;
+            pinned_by?: string[];
         };
         /**
          * UpdateExperiment
@@ -3906,6 +4146,29 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    RestoreLoggedModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     GetRegistrySummary: {
         parameters: {
             query?: never;
@@ -3945,6 +4208,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RegisteredModelPage"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    MoveRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveRuns"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MovedRuns"];
                 };
             };
             default: components["responses"]["Error"];
@@ -4018,6 +4306,131 @@ export interface operations {
                 };
                 content: {
                     "application/msgpack": components["schemas"]["SeriesFrame"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetTrash: {
+        parameters: {
+            query?: {
+                kind?: "experiment" | "logged_model" | "run";
+                older_than?: number;
+                within_experiments?: boolean;
+                max_results?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trash"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetReleasedFiles: {
+        parameters: {
+            query?: {
+                max_results?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleasedFiles"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    ForgetReleasedFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgetReleasedFiles"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetOwnedFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GetOwnedFiles"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnedFiles"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    PurgeTrash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PurgeTrash"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Purged"];
                 };
             };
             default: components["responses"]["Error"];
