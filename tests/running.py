@@ -14,7 +14,9 @@ import pytest
 
 from runlore.settings import settings
 
-VARIABLES = ("TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID", "ACTIVE_EXPERIMENT")
+VARIABLES = (
+    "TRACKING_URI", "REGISTRY_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID", "ACTIVE_EXPERIMENT", "TRUNCATE_LONG_VALUES",
+)  # fmt: skip
 
 
 @contextmanager

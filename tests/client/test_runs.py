@@ -140,12 +140,53 @@ def test_params_take_any_type_and_keep_their_first_value(client: RunloreClient, 
     assert client.get_run(run_id).data.params == {"layers": "[1, 2]", "none": "None", "lr/β 1": "0.1"}
 
 
-def test_params_over_6000_characters_are_refused(client: RunloreClient, run_id: str) -> None:
+def test_long_params_and_tags_are_cut_with_a_warning(
+    client: RunloreClient, experiment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = client.create_run(experiment, tags={"made": "m" * 8_001}).info.run_id
+    client.log_param(run_id, "fits", "x" * 6_000)
+    client.set_tag(run_id, "fits", "x" * 8_000)
+    assert [record.args[1] for record in caplog.records if record.args] == ["made"]
+    client.log_param(run_id, "long", "a" * 6_000 + "b")
+    client.log_param(run_id, "long", "a" * 6_000 + "b")  # the same value as before
+    client.set_tag(run_id, "long", "c" * 8_000 + "d")
+    client.log_batch(run_id, params=[Param("batch", "é" * 7_000)], tags=[RunTag("batch", "é" * 9_000)])
+    data = client.get_run(run_id).data
+    assert (data.params["long"], data.params["batch"]) == ("a" * 6_000, "é" * 6_000)
+    assert (data.tags["made"], data.tags["long"], data.tags["batch"]) == ("m" * 8_000, "c" * 8_000, "é" * 8_000)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert "Param value of 'long'" in caplog.text
+    assert "(6001 characters), is truncated to 6000 characters" in caplog.text
+    assert "Tag value of 'batch'" in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["RUNLORE_TRUNCATE_LONG_VALUES", "MLFLOW_TRUNCATE_LONG_VALUES"])
+def test_long_params_and_tags_are_refused_on_demand(
+    client: RunloreClient, run_id: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "False")
     client.log_param(run_id, "long", "x" * 6_000)
     with pytest.raises(MlflowException, match="exceeds the maximum length of 6000 characters") as caught:
         client.log_param(run_id, "longer", "x" * 6_001)
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
     assert "log_text" in str(caught.value)
+    with pytest.raises(MlflowException, match="exceeds the maximum length of 8000 characters"):
+        client.set_tag(run_id, "longer", "x" * 8_001)
+    monkeypatch.setenv(variable, "perhaps")
+    with pytest.raises(MlflowException, match="'perhaps'"):
+        client.set_tag(run_id, "longer", "x" * 8_001)
+
+
+def test_long_values_of_what_is_no_run_are_refused(client: RunloreClient, experiment: str) -> None:
+    with pytest.raises(MlflowException, match="exceeds the maximum length of 8000 characters"):
+        client.create_experiment(f"{experiment} with a long tag", tags={"long": "x" * 8_001})
+
+
+def test_times_and_steps_are_whole_numbers(client: RunloreClient, run_id: str) -> None:
+    with pytest.raises(InvalidParameter, match=r"Invalid timestamp 1\.5"):
+        client.log_metric(run_id, "loss", 1, timestamp=1.5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidParameter, match=r"Invalid step 1\.5"):
+        client.log_metric(run_id, "loss", 1, step=1.5)  # type: ignore[arg-type]
 
 
 def test_batches_of_any_size(client: RunloreClient, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -12,10 +13,13 @@ from runlore.api.operation import Operation, ViewTypeWord
 from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, store_at
 from runlore.entities import ViewType
 from runlore.exceptions import InvalidParameter, RunloreError
+from runlore.settings import read_settings
 from runlore.store.base import Store
 
 if TYPE_CHECKING:
     from runlore.blobs.base import BlobStore
+
+logger = logging.getLogger("runlore")
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
@@ -143,26 +147,29 @@ def key_text(key: Any, noun: str) -> str:
     return key
 
 
-def param_text(key: str, value: Any) -> str:
-    """A param value of any type as text of at most 6,000 characters."""
-    text = str(value)
-    if len(text) > MAX_PARAM:
-        raise InvalidParameter(
-            f"'Param value' exceeds the maximum length of {MAX_PARAM} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
-            "hint: log long values with log_text or log_dict."
-        )
-    return text
+def param_text(key: str, value: Any, cut: bool = False) -> str:
+    """A param value of any type as text of at most 6,000 characters; `cut` says that longer ones may be cut."""
+    return _short_text("Param", key, str(value), MAX_PARAM, cut)
 
 
-def tag_text(key: str, value: Any) -> str:
-    """A tag value of any type as text of at most 8,000 characters."""
-    text = str(value)
-    if len(text) > MAX_TAG:
-        raise InvalidParameter(
-            f"'Tag value' exceeds the maximum length of {MAX_TAG} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
-            "hint: log long values with log_text or log_dict."
-        )
-    return text
+def tag_text(key: str, value: Any, cut: bool = False) -> str:
+    """A tag value of any type as text of at most 8,000 characters; `cut` says that longer ones may be cut."""
+    return _short_text("Tag", key, str(value), MAX_TAG, cut)
+
+
+def _short_text(noun: str, key: str, text: str, limit: int, cut: bool) -> str:
+    if len(text) <= limit:
+        return text
+    if cut and read_settings().truncate_long_values:
+        logger.warning(
+            "%s value of %r, %r… (%d characters), is truncated to %d characters. hint: log_text and log_dict store it whole.",
+            noun, key, text[:40], len(text), limit,
+        )  # fmt: skip
+        return text[:limit]
+    raise InvalidParameter(
+        f"'{noun} value' exceeds the maximum length of {limit} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
+        "hint: log long values with log_text or log_dict."
+    )
 
 
 def metric_number(key: str, value: Any) -> float:
@@ -183,8 +190,8 @@ def metric_number(key: str, value: Any) -> float:
         ) from None
 
 
-def step_number(step: Any) -> int:
-    """A step as an integer; None is 0. Whole floats and numpy integers are fine."""
+def step_number(step: Any, noun: str = "step") -> int:
+    """A step (or timestamp) as an integer; None is 0. Whole floats and numpy integers are fine."""
     if step is None:
         return 0
     try:
@@ -192,7 +199,7 @@ def step_number(step: Any) -> int:
             return int(step)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InvalidParameter(f"Invalid step {step!r}. Step must be a whole number (64-bit integer).")
+    raise InvalidParameter(f"Invalid {noun} {step!r}. {noun.capitalize()} must be a whole number (64-bit integer).")
 
 
 def in_chunks(items: list[Item], size: int) -> list[list[Item]]:
@@ -214,6 +221,6 @@ def all_pages(page: Callable[[str | None, int], PagedList[Item]], limit: int | N
     return items
 
 
-def tag_pairs(tags: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Tags as checked pairs of texts."""
-    return [(key_text(key, "tag"), tag_text(key, value)) for key, value in (tags or {}).items()]
+def tag_pairs(tags: Mapping[str, Any] | None, cut: bool = False) -> list[tuple[str, str]]:
+    """Tags as checked pairs of texts; `cut` as for `tag_text`."""
+    return [(key_text(key, "tag"), tag_text(key, value, cut)) for key, value in (tags or {}).items()]

@@ -27,13 +27,16 @@ METRICS_A_BATCH, PARAMS_A_BATCH, TAGS_A_BATCH = 1_000, 100, 100
 class LoggingClient(ClientBase):
     """Metrics, params, tags, inputs and outputs of runs.
 
+    Param values over 6,000 characters and tag values over 8,000 are cut, with a warning; with
+    `RUNLORE_TRUNCATE_LONG_VALUES=false` in the environment they are refused.
+
     Every call returns when the data is on stable storage. With `synchronous=False` it does so too, but puts an error into
     the `RunOperations` that it returns instead of raising it.
     """
 
     def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Write one param and return its value. Another value than the one that is there is refused."""
-        operation = LogParam(run_id=run_id, key=key_text(key, "param"), value=param_text(key, value))
+        operation = LogParam(run_id=run_id, key=key_text(key, "param"), value=param_text(key, value, cut=True))
         pending = self._log([operation], synchronous)
         return value if pending is None else pending
 
@@ -54,7 +57,7 @@ class LoggingClient(ClientBase):
             run_id=run_id,
             key=key_text(key, "metric"),
             value=metric_number(key, value),
-            timestamp=now() if timestamp is None else step_number(timestamp),
+            timestamp=now() if timestamp is None else step_number(timestamp, "timestamp"),
             step=step_number(step),
             dataset_name=dataset_name,
             dataset_digest=dataset_digest,
@@ -73,11 +76,12 @@ class LoggingClient(ClientBase):
         """Metrics, params and tags at once. Up to 1,000 metrics, 100 params and 100 tags are one transaction."""
         points = in_chunks([_point(metric) for metric in metrics], METRICS_A_BATCH)
         inputs = in_chunks(
-            [ParamEntry(key=key_text(item.key, "param"), value=param_text(item.key, item.value)) for item in params],
+            [ParamEntry(key=key_text(item.key, "param"), value=param_text(item.key, item.value, cut=True)) for item in params],
             PARAMS_A_BATCH,
         )
         marks = in_chunks(
-            [TagEntry(key=key_text(item.key, "tag"), value=tag_text(item.key, item.value)) for item in tags], TAGS_A_BATCH
+            [TagEntry(key=key_text(item.key, "tag"), value=tag_text(item.key, item.value, cut=True)) for item in tags],
+            TAGS_A_BATCH,
         )
         batches: list[Operation[Any]] = []
         while points or inputs or marks:
@@ -87,7 +91,7 @@ class LoggingClient(ClientBase):
 
     def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> RunOperations | None:
         """Set one tag, replacing its value. `mlflow.runName` renames the run."""
-        return self._log([SetTag(run_id=run_id, key=key_text(key, "tag"), value=tag_text(key, value))], synchronous)
+        return self._log([SetTag(run_id=run_id, key=key_text(key, "tag"), value=tag_text(key, value, cut=True))], synchronous)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove one tag. Raises `NotFound` when there is none of that key."""
@@ -122,7 +126,7 @@ def _point(metric: Metric) -> MetricPoint:
     return MetricPoint(
         key=key_text(metric.key, "metric"),
         value=metric_number(metric.key, metric.value),
-        timestamp=step_number(metric.timestamp),
+        timestamp=step_number(metric.timestamp, "timestamp"),
         step=step_number(metric.step),
         dataset_name=metric.dataset_name,
         dataset_digest=metric.dataset_digest,

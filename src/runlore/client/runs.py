@@ -28,7 +28,7 @@ class RunsClient(ClientBase):
 
         The client makes the run's id, so that sending the request again can not make a second run.
         """
-        entries = [TagEntry(key=key, value=value) for key, value in tag_pairs(tags)]
+        entries = [TagEntry(key=key, value=value) for key, value in tag_pairs(tags, cut=True)]
         operation = CreateRun(
             experiment_id=str(experiment_id),
             user_id=str((tags or {}).get(USER_TAG, "unknown")),
