@@ -10,8 +10,6 @@ from functools import cache
 
 import msgspec
 
-from runlore.exceptions import InvalidParameter
-
 
 class Settings(msgspec.Struct, frozen=True):
     """Values of the environment; `None` where a variable is unset or empty."""
@@ -30,8 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
     config_directory: str | None = None
     """`RUNLORE_CONFIG_DIR`, else `$XDG_CONFIG_HOME/runlore`: where this user's key is kept; `None`: `~/.config/runlore`."""
-    truncate_long_values: bool = True
-    """Params and tags of runs that are too long are cut, with a warning; "false" refuses them."""
+    truncate_long_values: str | None = None
+    """"true" (or nothing): params and tags of runs that are too long are cut, with a warning; "false": they are refused."""
 
 
 def read_settings(environ: dict[str, str] | None = None) -> Settings:
@@ -54,14 +52,8 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
-        truncate_long_values=_truth("TRUNCATE_LONG_VALUES", value("TRUNCATE_LONG_VALUES") or "true"),
+        truncate_long_values=value("TRUNCATE_LONG_VALUES"),
     )
-
-
-def _truth(name: str, text: str) -> bool:
-    if text.lower() not in ("true", "1", "false", "0"):
-        raise InvalidParameter(f"RUNLORE_{name} (or MLFLOW_{name}) is {text!r}. Expected true or false.")
-    return text.lower() in ("true", "1")
 
 
 @cache

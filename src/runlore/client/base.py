@@ -160,7 +160,7 @@ def tag_text(key: str, value: Any, cut: bool = False) -> str:
 def _short_text(noun: str, key: str, text: str, limit: int, cut: bool) -> str:
     if len(text) <= limit:
         return text
-    if cut and read_settings().truncate_long_values:
+    if cut and _truth("TRUNCATE_LONG_VALUES", read_settings().truncate_long_values or "true"):
         logger.warning(
             "%s value of %r, %r… (%d characters), is truncated to %d characters. hint: log_text and log_dict store it whole.",
             noun, key, text[:40], len(text), limit,
@@ -170,6 +170,12 @@ def _short_text(noun: str, key: str, text: str, limit: int, cut: bool) -> str:
         f"'{noun} value' exceeds the maximum length of {limit} characters: {key!r} has {len(text)}, {text[:40]!r}…. "
         "hint: log long values with log_text or log_dict."
     )
+
+
+def _truth(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise InvalidParameter(f"RUNLORE_{name} (or MLFLOW_{name}) is {text!r}. Expected true or false.")
+    return text.lower() in ("true", "1")
 
 
 def metric_number(key: str, value: Any) -> float:
