@@ -95,6 +95,7 @@ FIELDS: dict[str, object] = {
     "run_id": RUN, "run_ids": [RUN], "experiment_id": "7", "experiment_ids": ["7"], "experiment_name": "x", "model_id": MODEL,
     "name": "n", "new_name": "y", "key": "k", "value": "1", "timestamp": 1, "metric_key": "k", "metrics": [], "alias": "a",
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
+    "uris": [], "to_experiment_id": "7",
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 """The contract. Importing this package defines every operation."""
 
-from runlore.api import artifacts, dashboard, experiments, logged_models, metrics, registry, runs, series
+from runlore.api import artifacts, dashboard, experiments, logged_models, metrics, registry, runs, series, trash
 
-__all__ = ["artifacts", "dashboard", "experiments", "logged_models", "metrics", "registry", "runs", "series"]
+__all__ = ["artifacts", "dashboard", "experiments", "logged_models", "metrics", "registry", "runs", "series", "trash"]

@@ -30,6 +30,9 @@ from runlore.store.sql.database import Row, Transaction
 ACTIVITY_MILLIS = 5_000
 """`run.last_activity` may lag this much behind: not every write of a run has to write it."""
 
+PURGED = -1
+"""`deleted_time` of a run or logged model that is being purged: parts of it are gone, it can not be restored."""
+
 INFO_COLUMNS = "run_key, run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, deleted_time"
 _LOOKUP = "SELECT run_key, deleted_time, last_activity FROM run WHERE run_key = ? AND run_id = ?"
 
@@ -63,7 +66,7 @@ def active_run(db: Transaction, run_id: str) -> int:
 def _find(db: Transaction, run_id: str, for_update: str = "") -> Row:
     run_id = run_id.lower()
     row = db.one(_LOOKUP + for_update, (run_key(run_id), run_id))
-    if row is None:
+    if row is None or row[1] == PURGED:
         raise NotFound(f"Run with id={run_id} not found")
     return row
 

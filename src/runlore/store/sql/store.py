@@ -17,11 +17,14 @@ from runlore.store.sql import (
     inputs,
     logged_models,
     metrics,
+    purge,
     registry,
+    released,
     runs,
     search,
     search_runs,
     series,
+    trash,
 )
 from runlore.store.sql.database import READERS, Database, Transaction
 from runlore.store.sql.forks import door, stores
@@ -31,7 +34,9 @@ from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
-HANDLER_MODULES = (dashboard, experiments, inputs, logged_models, metrics, registry, runs, search, search_runs, series)
+HANDLER_MODULES = (
+    dashboard, experiments, inputs, logged_models, metrics, purge, registry, released, runs, search, search_runs, series, trash,
+)  # fmt: skip
 
 Reply = TypeVar("Reply")
 
