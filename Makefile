@@ -56,6 +56,10 @@ $(STATIC): .venv/.ready $(UI_SOURCES)
 ui-test: $(STATIC) ## Check and test the dashboard's TypeScript
 	$(RUN) hatch_build.py run check
 
+.PHONY: reference
+reference: .venv/.ready ## Write docs/reference/ anew from the code
+	$(RUN) docs/generate.py
+
 .PHONY: bench
 bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure Runlore beside MLflow and FastTrackML, into README.md
 	$(RUN) bench/ingest.py --readme

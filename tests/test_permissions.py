@@ -40,10 +40,29 @@ def test_reading_verbs_never_write() -> None:
 
 
 def test_every_operation_has_a_handler_of_the_same_name() -> None:
-    from runlore.store.sql.store import SqlStore  # noqa: F401  # importing the store registers its handlers
-
     from runlore.api import artifacts
     from runlore.store.sql.handlers import HANDLERS
+    from runlore.store.sql.store import SqlStore  # noqa: F401  # importing the store registers its handlers
 
     of_the_server = {kind for kind in ALL if kind.__module__ == artifacts.__name__}
     assert {kind.__name__ for kind in ALL if kind not in HANDLERS} == {kind.__name__ for kind in of_the_server}
+
+
+# Operations of MLflow's API that its client has under another name, or not at all.
+OFFERED_AS = {
+    "UpdateExperiment": "rename_experiment",
+    "LogLoggedModelParams": "log_model_params",
+    "GetMetricHistoryBulkInterval": None,
+    "GetServerInfo": None,
+    "LogModel": None,
+}
+
+
+def test_mlflow_operations_are_offered_by_the_client_under_their_name() -> None:
+    from runlore.client import RunloreClient
+    from runlore.store.sql.handlers import handler_name
+
+    for kind in ALL:
+        if kind.route.base == "mlflow":
+            method = OFFERED_AS.get(kind.__name__, handler_name(kind))
+            assert method is None or callable(getattr(RunloreClient, method, None)), f"{kind.__name__}: no client.{method}()"
