@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.server.live import House
@@ -92,3 +95,68 @@ def test_what_is_no_http_ends_the_connection(house: House, raw: bytes) -> None:
         with suppress(ConnectionError):
             assert connection.socket.recv(100).startswith(b"HTTP/1.1 400")
     assert house.ask("GET", "/health").status == 200
+
+
+def open_files(house: House, name: str) -> int:
+    """How many descriptors of this process, which the server is part of, lead to an artifact."""
+    found = 0
+    for handle in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += handle.readlink() == house.artifacts / "0" / name
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for open files in /proc")
+def test_who_does_not_read_is_let_go(house: House) -> None:
+    house.ask("PUT", f"{FILES}/0/large", body=b"x" * 64_000_000)
+    with house.connect() as connection:
+        connection.send(f"GET {FILES}/0/large HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        while not open_files(house, "large"):
+            time.sleep(0.01)
+        time.sleep(0.2)  # until the buffers are full
+        house.server.pass_time(AFTER)
+        assert house.ask("GET", "/health").status == 200
+        assert open_files(house, "large") == 1
+        house.server.pass_time(121.0)
+        while open_files(house, "large"):
+            time.sleep(0.01)
+        with pytest.raises(ConnectionError):
+            connection.answer()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for open files in /proc")
+def test_no_file_is_read_for_who_has_left(house: House) -> None:
+    """Reading on would take many seconds for a file of this (sparse) size."""
+    house.ask("PUT", f"{FILES}/0/huge", body=b"x")
+    os.truncate(house.artifacts / "0" / "huge", 200_000_000_000)
+    with house.connect() as connection:
+        connection.send(f"GET {FILES}/0/huge HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        while not open_files(house, "huge"):
+            time.sleep(0.01)
+    deadline = time.monotonic() + 10
+    while (still_open := open_files(house, "huge")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not still_open
+
+
+def test_who_leaves_with_requests_waiting_leaves_no_trace(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.ask("PUT", f"{FILES}/0/large", body=b"x" * 9_000_000)
+    for first in ("/health", f"{FILES}/0/large"):
+        with house.connect() as connection:
+            connection.send(f"GET {first} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            connection.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2_000)
+            assert connection.socket.recv(1)
+        assert house.ask("GET", "/health").status == 200
+    house.server.pass_time(0)
+    assert house.ask("GET", "/health").status == 200
+    assert "Traceback" not in caplog.text
+    assert caplog.records == []
+
+
+def test_an_upload_does_not_wait_for_slow_ones(house: House) -> None:
+    slow = [house.connect() for _ in range(100)]
+    for number, connection in enumerate(slow):
+        connection.send(f"PUT {FILES}/0/slow{number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx".encode())
+    assert house.ask("PUT", f"{FILES}/0/quick", body=b"x").status == 200
+    for connection in slow:
+        connection.socket.close()

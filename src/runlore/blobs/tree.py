@@ -18,8 +18,8 @@ from runlore.blobs.base import ArtifactPath
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound
 
-CHUNK = 1 << 20
-"""Bytes read at once: large enough for full speed on disks and networks, small enough for hundreds of streams."""
+CHUNK = 1 << 18
+"""Bytes read at once: large enough for full speed on disks and networks, small enough for thousands of streams."""
 _PARALLEL = 4
 _BATCH = 64
 

@@ -23,6 +23,8 @@ from runlore.api.artifacts import (
     ListArtifacts,
     ListLoggedModelArtifacts,
     ListProxiedArtifacts,
+    MeasureFiles,
+    RemoveReleasedFiles,
     RunFilesReply,
     ServerInfo,
 )
@@ -32,6 +34,7 @@ from runlore.api.registry import GetModelVersionDownloadUri
 from runlore.api.runs import GetRun
 from runlore.blobs.base import ArtifactPath
 from runlore.blobs.earlier import knows_no_logged_models, place_of
+from runlore.blobs.sweep import measure, remove_released
 from runlore.blobs.tree import BlobTree
 from runlore.blobs.uri import open_blobs, open_root, resolve
 from runlore.entities import FileInfo
@@ -43,8 +46,9 @@ from runlore.server.routes import Endpoint, Handler, Routes
 
 PIECE = 1 << 20
 """Bytes that go from the network to the disk at once."""
-READERS, WRITERS = 16, 32
-"""Threads for reading and for uploads, apart from each other: slow senders do not keep readers waiting."""
+READERS, WRITERS = 16, 256
+"""Threads for reading and for uploads, apart from each other: slow senders, who hold a thread each, do not keep readers
+waiting, and it takes many of them to keep other senders waiting."""
 
 _POLICY = b"default-src 'none'; sandbox; frame-ancestors 'none'"
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -79,6 +83,8 @@ class Artifacts:
             ListProxiedArtifacts: self._list_root,
             ListArtifacts: self._list_run,
             ListLoggedModelArtifacts: self._list_logged_model,
+            MeasureFiles: self._measure,
+            RemoveReleasedFiles: self._remove_released,
             GetServerInfo: _server_info,
         }
 
@@ -123,6 +129,16 @@ class Artifacts:
     async def _list(self, uri: str, path: ArtifactPath) -> Reply:
         files = await self._run(lambda: open_blobs(uri, self._store).list(path))
         return json_reply(encode(RunFilesReply(root_uri=uri, files=files)))
+
+    # -- whole directories -------------------------------------------------------------------------------------------------
+
+    async def _measure(self, request: Request) -> Reply:
+        operation: MeasureFiles = await read_operation(MeasureFiles, self._access, request)
+        return json_reply(encode(await self._run(lambda: measure(self._store, operation.uris))))
+
+    async def _remove_released(self, request: Request) -> Reply:
+        await read_operation(RemoveReleasedFiles, self._access, request)
+        return json_reply(encode(await self._run(lambda: remove_released(self._store))))
 
     # -- single files ------------------------------------------------------------------------------------------------------
 

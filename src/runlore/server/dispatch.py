@@ -67,22 +67,29 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        method, path = scope["method"], scope["path"]
+        method = scope["method"]
         self._inside += 1
+        try:
+            reply = await self._reply(scope, receive)
+            if reply:
+                await reply.send(send, receive, without_body=method == "HEAD")
+        finally:
+            self._inside -= 1
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+        """The answer; None when there is nobody to hear it."""
+        method, path = scope["method"], scope["path"]
         try:
             if self._inside > MAX_REQUESTS:
                 raise LimitExceeded(f"{MAX_REQUESTS} requests are being answered. Try again later.")
             endpoint, parameters = self.routes.find("GET" if method == "HEAD" else method, path)
-            reply = await endpoint.handle(Request(scope, receive, parameters))
+            return await endpoint.handle(Request(scope, receive, parameters))
         except RunloreError as error:
-            reply = error_reply(error)
+            return error_reply(error)
         except Disconnected:
-            return
+            return None
         except Exception:  # noqa: BLE001  # the boundary: the log is told what went wrong, the client a number to find it by
-            reply = _internal_error(method, path)
-        finally:
-            self._inside -= 1
-        await reply.send(send, without_body=method == "HEAD")
+            return _internal_error(method, path)
 
 
 def add_operations(routes: Routes, store: SubmittingStore, access: Access, own: dict[type[Operation[Any]], Handler]) -> None:

@@ -5,7 +5,8 @@ Bodies are read once, counted while they come in, and never beyond the limit of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from runlore.exceptions import RunloreError
@@ -19,6 +20,9 @@ Headers = list[tuple[bytes, bytes]]
 
 MAX_JSON_BODY = 2 * 2**20
 """Bytes of a JSON body."""
+
+SLICE = 256 * 2**10
+"""Bytes of a body that are handed to a connection at once: what a client that does not read costs."""
 
 _JSON: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _MSGPACK: Headers = [(b"content-type", b"application/msgpack"), (b"cache-control", b"no-store")]
@@ -108,8 +112,12 @@ class Reply:
         self.body = body
         self.headers = headers
 
-    async def send(self, send: Send, *, without_body: bool = False) -> None:
-        """Write the reply out. `without_body` answers a HEAD request: the headers of a GET."""
+    async def send(self, send: Send, receive: Receive | None = None, *, without_body: bool = False) -> None:
+        """Write the reply out. `without_body` answers a HEAD request: the headers of a GET.
+
+        A long body goes out in slices, each when the client has taken the one before. With `receive`, an iterator is left
+        as soon as the client goes away: nobody reads a file to its end for nobody.
+        """
         body = self.body
         headers = self.headers
         if isinstance(body, bytes) and self.status != 304:
@@ -118,11 +126,31 @@ class Reply:
         if without_body:
             await send({"type": "http.response.body", "body": b""})
         elif isinstance(body, bytes):
-            await send({"type": "http.response.body", "body": body})
+            for start in range(0, len(body) - SLICE, SLICE):
+                await send({"type": "http.response.body", "body": body[start : start + SLICE], "more_body": True})
+            await send({"type": "http.response.body", "body": body[(len(body) - 1) // SLICE * SLICE :] if body else b""})
         else:
-            async for piece in body:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await _stream(body, send, receive)
+
+
+async def _stream(pieces: AsyncIterator[bytes], send: Send, receive: Receive | None) -> None:
+    left = asyncio.ensure_future(_client_left(receive)) if receive else None
+    try:
+        async for piece in pieces:
+            if left and left.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        if left:
+            left.cancel()
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
+
+
+async def _client_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def json_reply(body: bytes, status: int = 200) -> Reply:

@@ -7,9 +7,10 @@ grows beyond its limit ends the connection, and so does one that says nothing fo
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -20,6 +21,8 @@ HEAD_SECONDS = 30.0
 """How long the head of a request may take in all."""
 MIN_BYTES, WINDOW_SECONDS = 6_000, 60.0
 """A body that brings less than this in a minute is not an upload but a hold-up."""
+STALLED_SECONDS = 120.0
+"""How long a client may leave a slice of its answer (`http.SLICE`) unread: 2 kB/s are enough."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -32,6 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._last_data = self._head_began = self.loop.time()
         self._in_head = True
         self._window_began, self._window_bytes = self._last_data, 0
+        self._unread_since: float | None = None
+        self._unanswered: deque[RequestResponseCycle] = deque()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in, and end the connection when it is too much head."""
@@ -53,6 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._window_began, self._window_bytes = self._last_data, 0
         super().on_headers_complete()
+        while self._unanswered and self._unanswered[0].response_complete:
+            self._unanswered.popleft()
+        self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """A piece of its body came in."""
@@ -60,9 +68,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._window_bytes += len(body)
         super().on_body(body)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request of this connection, not only the newest: nothing is done, or written, for who has left."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what is sent to it."""
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has taken nearly all."""
+        self._unread_since = None
+        super().resume_writing()
+
     def end_if_stalled(self, now: float) -> None:
         """End the connection if the client owes something and has been silent, or dripping, for too long."""
-        if self.timeout_keep_alive_task is None and self._is_late(now):
+        stalled = self._unread_since is not None and now - self._unread_since > STALLED_SECONDS
+        if stalled or (self.timeout_keep_alive_task is None and self._is_late(now)):
             self.transport.abort()
 
     def _is_late(self, now: float) -> bool:
