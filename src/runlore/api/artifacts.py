@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, View
+from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, Uri, View
+from runlore.api.trash import Kept
 from runlore.entities import Entity, FileInfo
 
 _Path = Annotated[str, Meta(max_length=1_024)]
@@ -28,6 +29,23 @@ class RunFilesReply(Entity):
     root_uri: str
     files: list[FileInfo] = field(default_factory=list)
     next_page_token: str | None = None
+
+
+class MeasuredFiles(Entity):
+    """How many files, and their bytes together."""
+
+    files: int = 0
+    size: int = 0
+
+
+class RemovedFiles(Entity):
+    """What one call removed. `more`: call again. `kept`: directories that stay, and why; ask again when that has changed."""
+
+    directories: int = 0
+    files: int = 0
+    size: int = 0
+    more: bool = False
+    kept: list[Kept] = field(default_factory=list)
 
 
 class ServerInfo(Entity):
@@ -63,6 +81,22 @@ class ListLoggedModelArtifacts(Operation[RunFilesReply]):
     model_id: ModelId
     artifact_directory_path: _Path = ""
     page_token: PageToken = ""
+
+
+class MeasureFiles(Operation[MeasuredFiles]):
+    """Count the files in directories of the artifact root. Directories elsewhere, and ones that do not exist, hold none."""
+
+    route = Route("POST", "files/measure", needs=View(), base="v1")
+    uris: Annotated[list[Uri], Meta(max_length=1_000)]
+
+
+class RemoveReleasedFiles(Operation[RemovedFiles]):
+    """Remove the files that purged runs and logged models have left (`GetReleasedFiles`), for some seconds a call.
+
+    What a model version is made of stays, and so do files outside the artifact root. Asking again does no harm.
+    """
+
+    route = Route("POST", "trash/files/remove", needs=Manage(), base="v1")
 
 
 class GetServerInfo(Operation[ServerInfo]):
