@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
     config_directory: str | None = None
     """`RUNLORE_CONFIG_DIR`, else `$XDG_CONFIG_HOME/runlore`: where this user's key is kept; `None`: `~/.config/runlore`."""
+    traceback: bool = False
+    """`RUNLORE_TRACEBACK`: commands show where an unforeseen error happened."""
     truncate_long_values: str | None = None
     """"true" (or nothing): params and tags of runs that are too long are cut, with a warning; "false": they are refused."""
 
@@ -51,6 +53,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         password=value("PASSWORD", "TRACKING_PASSWORD"),
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
+        traceback=bool(env.get("RUNLORE_TRACEBACK")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
     )

@@ -5,13 +5,13 @@ Adding a command is one line in `COMMANDS`.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 
 import click
 
 from runlore.exceptions import RunloreError
+from runlore.settings import read_settings
 from runlore.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -64,7 +64,7 @@ def main() -> None:
     except RunloreError as error:
         _fail(error.message)
     except Exception as error:  # the boundary: a user reads one line, a developer asks for the rest
-        if os.environ.get("RUNLORE_TRACEBACK"):
+        if read_settings().traceback:
             raise
         _fail(f"{type(error).__name__}: {error} (RUNLORE_TRACEBACK=1 shows where)")
 

@@ -52,8 +52,6 @@ from runlore.store.sql.registry_rows import (
 )
 from runlore.store.sql.tags import checked_tags
 
-__all__ = ["read_model_versions", "read_registered_models"]
-
 # -- registered models -------------------------------------------------------------------------------------------------
 
 
