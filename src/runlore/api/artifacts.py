@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Meta, field
 
 from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, Uri, View
-from runlore.api.trash import Kept
 from runlore.entities import Entity, FileInfo
 
 _Path = Annotated[str, Meta(max_length=1_024)]
@@ -29,6 +28,14 @@ class RunFilesReply(Entity):
     root_uri: str
     files: list[FileInfo] = field(default_factory=list)
     next_page_token: str | None = None
+
+
+class Kept(Entity):
+    """Something that was not purged, or whose files were not removed, and why."""
+
+    kind: Literal["experiment", "run", "logged_model", "files"]
+    id: str
+    reason: str
 
 
 class MeasuredFiles(Entity):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from runlore.api.artifacts import Kept
 from runlore.api.operation import ExperimentId, Manage, ModelId, Operation, PageToken, Route, RunId, Uri, View
 from runlore.entities import Empty, Entity
 
@@ -43,14 +44,6 @@ class Trash(Entity):
     runs: int = 0
     logged_models: int = 0
     next_page_token: str | None = None
-
-
-class Kept(Entity):
-    """Something that was not purged, or whose files were not removed, and why."""
-
-    kind: Literal["experiment", "run", "logged_model", "files"]
-    id: str
-    reason: str
 
 
 class Purged(Entity):

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from runlore.api.artifacts import MeasuredFiles, MeasureFiles, RemovedFiles, RemoveReleasedFiles
-from runlore.api.trash import ForgetReleasedFiles, GetOwnedFiles, GetReleasedFiles, Kept
+from runlore.api.artifacts import Kept, MeasuredFiles, MeasureFiles, RemovedFiles, RemoveReleasedFiles
+from runlore.api.trash import ForgetReleasedFiles, GetOwnedFiles, GetReleasedFiles
 from runlore.blobs.base import ArtifactPath
 from runlore.blobs.reference import MODEL_ID, RUN_ID
 from runlore.blobs.tree import BlobTree

@@ -1003,6 +1003,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/files/measure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Count the files in directories of the artifact root. Directories elsewhere, and ones that do not exist, hold none. */
+        post: operations["MeasureFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logged-models/{model_id}/restore": {
         parameters: {
             query?: never;
@@ -1190,6 +1207,26 @@ export interface paths {
         put?: never;
         /** Which of these directories belong to a run, a logged model, a model version or a purged object whose turn will come. */
         post: operations["GetOwnedFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/files/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove the files that purged runs and logged models have left (`GetReleasedFiles`), for some seconds a call.
+         * @description What a model version is made of stays, and so do files outside the artifact root. Asking again does no harm.
+         */
+        post: operations["RemoveReleasedFiles"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1738,6 +1775,23 @@ export interface components {
             value: string;
         };
         /**
+         * MeasureFiles
+         * @description Count the files in directories of the artifact root. Directories elsewhere, and ones that do not exist, hold none.
+         */
+        MeasureFiles: {
+            uris: string[];
+        };
+        /**
+         * MeasuredFiles
+         * @description How many files, and their bytes together.
+         */
+        MeasuredFiles: {
+            /** @description Default: 0. */
+            files?: number;
+            /** @description Default: 0. */
+            size?: number;
+        };
+        /**
          * Metric
          * @description One point of a metric: value (NaN and infinities allowed), Unix milliseconds, step.
          */
@@ -2039,6 +2093,21 @@ export interface components {
          */
         ReleasedFiles: {
             uris?: string[];
+            kept?: components["schemas"]["Kept"][];
+        };
+        /**
+         * RemovedFiles
+         * @description What one call removed. `more`: call again. `kept`: directories that stay, and why; ask again when that has changed.
+         */
+        RemovedFiles: {
+            /** @description Default: 0. */
+            directories?: number;
+            /** @description Default: 0. */
+            files?: number;
+            /** @description Default: 0. */
+            size?: number;
+            /** @description Default: false. */
+            more?: boolean;
             kept?: components["schemas"]["Kept"][];
         };
         /**
@@ -4146,6 +4215,31 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    MeasureFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeasureFiles"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeasuredFiles"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     RestoreLoggedModel: {
         parameters: {
             query?: never;
@@ -4406,6 +4500,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnedFiles"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    RemoveReleasedFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedFiles"];
                 };
             };
             default: components["responses"]["Error"];

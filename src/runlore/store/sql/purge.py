@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from runlore.api.trash import SLICE, Kept, Purged, PurgeTrash
+from runlore.api.artifacts import Kept
+from runlore.api.trash import SLICE, Purged, PurgeTrash
 from runlore.exceptions import InvalidState
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles

@@ -7,7 +7,8 @@ an owner.
 
 from __future__ import annotations
 
-from runlore.api.trash import ForgetReleasedFiles, GetOwnedFiles, GetReleasedFiles, Kept, OwnedFiles, ReleasedFiles
+from runlore.api.artifacts import Kept
+from runlore.api.trash import ForgetReleasedFiles, GetOwnedFiles, GetReleasedFiles, OwnedFiles, ReleasedFiles
 from runlore.blobs.reference import MODEL_ID, RUN_ID
 from runlore.entities import Empty
 from runlore.store.sql.database import Transaction
