@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy
 import pytest
@@ -45,12 +45,12 @@ def test_files_up_and_down(client: RunloreClient, run_id: str, tmp_path: Path) -
 def test_texts_dictionaries_and_streams(client: RunloreClient, run_id: str) -> None:
     client.log_text(run_id, "über", "notes/n.txt")
     client.log_dict(run_id, {"a": 1, "p": Path("x"), "n": numpy.int64(3), "v": numpy.arange(2)}, "d.json")
-    client.log_dict(run_id, {"b": [1, 2]}, "d.yaml")
+    client.log_dict(run_id, {"b": [1, 2], "n": numpy.float64(0.5), "v": numpy.arange(2), "p": PurePosixPath("x")}, "d.yaml")
     client.log_stream(run_id, io.BytesIO(b"abc" * 500_000), "s.bin")
     base = Path(client.download_artifacts(run_id, ""))
     assert (base / "notes/n.txt").read_text("utf-8") == "über"
     assert json.loads((base / "d.json").read_text()) == {"a": 1, "p": "x", "n": 3, "v": [0, 1]}
-    assert (base / "d.yaml").read_text() == "b:\n- 1\n- 2\n"
+    assert (base / "d.yaml").read_text() == "b:\n- 1\n- 2\nn: 0.5\nv:\n- 0\n- 1\np: x\n"
     assert (base / "s.bin").stat().st_size == 1_500_000
     with pytest.raises(InvalidParameter, match="log_dict"):
         client.log_text(run_id, {"a": 1}, "t.txt")  # type: ignore[arg-type]

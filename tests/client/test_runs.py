@@ -243,7 +243,7 @@ def test_search_goes_over_pages(client: RunloreClient, experiment: str) -> None:
     page = client.search_runs([experiment], max_results=3, order_by=["metrics.score DESC"])
     assert [run.data.metrics["score"] for run in page] == [4.0, 3.0, 2.0]
     assert page.token
-    rest = client.search_runs([experiment], max_results=3, order_by=["metrics.score DESC"], page_token=page.token)
+    rest = client.search_runs([experiment], max_results=3, order_by="metrics.score DESC", page_token=page.token)  # type: ignore[arg-type]
     assert [run.data.metrics["score"] for run in rest] == [1.0, 0.0]
     assert rest.token is None
     assert [r.data.metrics["score"] for r in client.search_runs([experiment], "metrics.score > 3")] == [4.0]

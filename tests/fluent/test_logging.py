@@ -9,7 +9,7 @@ import pytest
 
 import runlore
 from runlore.entities import LoggedModelInput, Run
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, NotFound
 
 
 def logged(run: Run) -> Run:
@@ -165,6 +165,9 @@ def test_registering_a_model(experiment: str) -> None:
     for expected in ("1", "2"):
         version = runlore.register_model(f"runs:/{run.info.run_id}/net", name, tags={"k": "v"})
         assert (version.version, version.run_id, version.tags) == (expected, run.info.run_id, {"k": "v"})
+    for misspelt in ("ney", "net/v.txt"):
+        with pytest.raises(NotFound, match=f"Unable to find a logged model or files at 'runs:/.*/{misspelt}'"):
+            runlore.register_model(f"runs:/{run.info.run_id}/{misspelt}", f"{name} 2")
     runlore.set_model_version_tag(name, "1", "stage", "old")
     assert [model.name for model in runlore.search_registered_models(filter_string=f"name = '{name}'")] == [name]
     found = runlore.search_model_versions(filter_string=f"name = '{name}'", order_by=["version_number ASC"])

@@ -151,6 +151,9 @@ def test_ui_opens_the_directory_it_is_given(tmp_path: Path) -> None:
         assert wire.call("POST", "experiments/create", {"name": "x"}).status == 200
     with running("ui", str(tmp_path / "other" / ".runlore"), "--port", "0", "--no-browser", cwd=tmp_path) as (_, _, wire):
         assert len(wire.ask("GET", API + "experiments/search?max_results=5").json()["experiments"]) == 2
+    (tmp_path / "other" / "src").mkdir()
+    with running("ui", "other/src", "--port", "0", "--no-browser", cwd=tmp_path) as (_, line, _):
+        assert f"{tmp_path}/other/.runlore at" in line  # what scripts in src log to
     assert run("ui", "missing", cwd=tmp_path).returncode == 1
 
 

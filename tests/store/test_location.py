@@ -12,7 +12,7 @@ from runlore.api.runs import CreateRun, GetRun
 from runlore.exceptions import InvalidParameter, InvalidState
 from runlore.settings import settings
 from runlore.store.base import artifact_uri, open_store
-from runlore.store.location import locate
+from runlore.store.location import locate, nearest
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,14 @@ def test_the_environment_wins_over_all(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RUNLORE_DIR", "elsewhere")
     settings.cache_clear()
     assert locate() == tmp_path / "elsewhere"
+    assert nearest(tmp_path) == tmp_path / ".runlore"
     settings.cache_clear()
+
+
+def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidState, match=r"file/\.runlore' can not be made: .*\. hint: RUNLORE_DIR="):
+        open_store(str(tmp_path / "file" / ".runlore"))
 
 
 def test_the_local_store_can_be_moved(tmp_path: Path) -> None:

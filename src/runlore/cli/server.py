@@ -80,14 +80,14 @@ def ui(directory: Path | None, port: int, no_browser: bool) -> None:
 
 
 def _store_in(directory: Path | None) -> Path | None:
-    """The store that a directory holds, or is; None for the one of the working directory."""
+    """The store that a directory is, or that scripts in it log to; None for the one of the working directory."""
     if directory is None:
         return None
     if not directory.is_dir():
         raise InvalidParameter(f"There is no directory {str(directory)!r}.")
     if (directory / "runlore.db").is_file() or directory.name == location.NAME:
         return directory
-    return directory / location.NAME
+    return location.nearest(directory)
 
 
 def _tell(line: str) -> None:

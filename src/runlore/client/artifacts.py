@@ -59,12 +59,10 @@ class ArtifactsClient(ClientBase):
     def log_dict(self, run_id: str, dictionary: dict[str, Any], artifact_file: str) -> None:
         """Store a dictionary as YAML when the file's name ends in .yml or .yaml, as JSON otherwise.
 
-        Values that JSON does not know are stored as their text.
+        numpy values become plain ones; other values that these formats do not know are stored as their text.
         """
         if PurePosixPath(artifact_file).suffix.lower() in (".yml", ".yaml"):
-            import yaml
-
-            text = yaml.safe_dump(dictionary, indent=2, default_flow_style=False, allow_unicode=True, sort_keys=False)
+            text = _yaml(dictionary)
         else:
             text = json.dumps(dictionary, indent=2, default=_plain, ensure_ascii=False)
         self._write(run_id, artifact_file, text.encode())
@@ -116,8 +114,21 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
+def _yaml(dictionary: dict[str, Any]) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Plain YAML for every value: no tags that only Python understands."""
+
+        def represent_other(self, value: Any) -> yaml.Node:
+            return self.represent_data(_plain(value))
+
+    Dumper.add_representer(None, Dumper.represent_other)  # type: ignore[arg-type]  # for types without a representer
+    return str(yaml.dump(dictionary, Dumper=Dumper, indent=2, default_flow_style=False, allow_unicode=True, sort_keys=False))
+
+
 def _plain(value: Any) -> Any:
-    """What JSON can not say: numpy values as plain ones, everything else as its text."""
+    """What JSON and YAML can not say: numpy values as plain ones, everything else as its text."""
     for method in ("item", "tolist"):
         if hasattr(value, method) and hasattr(value, "dtype"):
             try:

@@ -82,7 +82,7 @@ class RunsClient(ClientBase):
             filter=filter_string or "",
             run_view_type=view_type_word(run_view_type),
             max_results=max_results,
-            order_by=order_by or [],
+            order_by=[order_by] if isinstance(order_by, str) else order_by or [],
             page_token=page_token or "",
         )
         reply = self._call(operation)

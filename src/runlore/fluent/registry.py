@@ -8,7 +8,7 @@ from typing import Any
 from runlore.client import RunloreClient
 from runlore.client.base import all_pages
 from runlore.entities import ModelVersion, RegisteredModel
-from runlore.exceptions import AlreadyExists, InvalidParameter
+from runlore.exceptions import AlreadyExists, InvalidParameter, NotFound
 
 
 def register_model(
@@ -23,14 +23,33 @@ def register_model(
 
     `model_uri` is `runs:/<run_id>/<name>`, `models:/<model_id>`, `models:/<name>/<version>` or an artifact URI. The version is
     ready when this returns, so `await_registration_for` has nothing to wait for. `env_pack` belongs to Databricks.
+    Raises `NotFound` when a run has nothing of that name.
     """
     if env_pack is not None:
         raise InvalidParameter(f"env_pack works on Databricks only; it was {env_pack!r}.")
     client = RunloreClient()
+    run_id = model_uri.removeprefix("runs:/").partition("/")[0] if model_uri.startswith("runs:/") else None
+    if run_id:
+        _check_content(client, model_uri, run_id)
     with suppress(AlreadyExists):  # versions are added to the one that is there
         client.create_registered_model(name)
-    run_id = model_uri.removeprefix("runs:/").partition("/")[0] if model_uri.startswith("runs:/") else None
     return client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
+
+
+def _check_content(client: RunloreClient, model_uri: str, run_id: str) -> None:
+    """Refuse a misspelt name here, where it is said, and not when somebody loads the version."""
+    from runlore.blobs.base import ArtifactPath
+    from runlore.blobs.uri import open_blobs, resolve
+
+    place = resolve(model_uri, client.store, foreign=True).rstrip("/")
+    above, _, name = place.rpartition("/")
+    if f"/{run_id}/" not in place:
+        return  # a logged model was found
+    if not any(entry.path == name for entry in open_blobs(above, client.store, foreign=True).list(ArtifactPath(""))):
+        raise NotFound(
+            f"Unable to find a logged model or files at {model_uri!r}. hint: log_model(model, {name!r}) logs a model of that "
+            "name; the model_uri of what it returns can be registered."
+        )
 
 
 def search_registered_models(

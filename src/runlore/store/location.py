@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+from runlore.exceptions import InvalidState
 from runlore.settings import settings
 
 NAME = ".runlore"
@@ -21,7 +22,12 @@ def locate(start: Path | None = None) -> Path:
     """
     if chosen := settings().directory:
         return Path(chosen).expanduser().absolute()
-    start = (start or Path.cwd()).absolute()
+    return nearest(start or Path.cwd())
+
+
+def nearest(start: Path) -> Path:
+    """The store of a directory, whatever `RUNLORE_DIR` says: what `locate` finds without it."""
+    start = start.absolute()
     places = (start, *start.parents)
     for place in places:
         if (place / NAME).is_dir() and _ours(place / NAME):
@@ -33,13 +39,22 @@ def locate(start: Path | None = None) -> Path:
 
 
 def create(directory: Path) -> Path:
-    """Make the directory, readable by its owner only, unless it exists; git is told to ignore what is in it."""
-    if not directory.is_dir():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        ignore = directory / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+    """Make the directory, readable by its owner only, unless it exists; git is told to ignore what is in it.
+
+    Raises `InvalidState` when it can not be made.
+    """
+    try:
+        if not directory.is_dir():
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, exist_ok=True)
+            ignore = directory / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+    except OSError as error:
+        raise InvalidState(
+            f"The store {str(directory)!r} can not be made: {error.strerror}. hint: RUNLORE_DIR=/a/directory/of/yours (or "
+            "another tracking URI) chooses another place."
+        ) from None
     return directory
 
 
