@@ -1,6 +1,6 @@
 """What a search costs a server: MLflow, FastTrackML and Runlore in turn over the same runs.
 
-    python bench/search.py                 # 2,000 runs each; MLflow takes some minutes to take them in
+    python bench/search.py                 # 2,000 runs each; MLflow needs minutes to take them in
     python bench/search.py --runs 5000
     python bench/search.py --json
 
@@ -15,7 +15,7 @@ import random
 import time
 from dataclasses import asdict
 
-from ingest import create_run
+from ingest import create_run, repeat
 from peers import PEERS, Connection, Figure, Running, cpu_seconds, measure, started, table, write_readme
 
 SEARCHES: dict[str, dict[str, object]] = {
@@ -27,10 +27,10 @@ SEARCHES: dict[str, dict[str, object]] = {
 
 
 def fill(server: Running, runs: int) -> None:
-    """Log `runs` runs with values from a fixed seed."""
-    rng = random.Random(7)
-    connection = server.connect()
-    for number in range(runs):
+    """Log `runs` runs over 8 connections; the values of each depend on its number alone."""
+
+    def one(connection: Connection, number: int) -> None:
+        rng = random.Random(number)
         run_id = create_run(connection, f"run-{number}")
         body = {
             "run_id": run_id,
@@ -39,6 +39,8 @@ def fill(server: Running, runs: int) -> None:
             "tags": [{"key": "team", "value": rng.choice("abc")}],
         }
         connection.post("runs/log-batch", body)
+
+    repeat(server, runs, one, connections=8)
 
 
 def search(server: Running, connection: Connection, body: dict[str, object], times: int) -> Figure:
