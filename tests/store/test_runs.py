@@ -148,10 +148,15 @@ def test_an_unknown_run_is_not_found(store: Store) -> None:
             store.call(operation)
 
 
-@pytest.mark.parametrize("run_id", ["", "x" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "' OR 1=1 --"])
-def test_a_malformed_run_id_is_refused(store: Store, run_id: str) -> None:
-    with pytest.raises(InvalidParameter):
+@pytest.mark.parametrize("run_id", ["x" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "' OR 1=1 --"])
+def test_a_malformed_run_id_names_no_run(store: Store, run_id: str) -> None:
+    with pytest.raises(NotFound, match=f"^Run with id={run_id} not found$"):
         get(store, run_id)
+
+
+def test_a_run_id_is_required(store: Store) -> None:
+    with pytest.raises(InvalidParameter, match="^Missing value for required parameter 'run_id'"):
+        get(store, "")
 
 
 # -- update -------------------------------------------------------------------------------------------------------------

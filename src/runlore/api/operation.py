@@ -18,6 +18,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
+from runlore.api.refusals import refusal
 from runlore.entities import Value
 from runlore.exceptions import BadRequest, InvalidParameter
 
@@ -176,7 +177,7 @@ def decode(raw: bytes, type_: type[Any]) -> Any:
             _refuse_nul(msgspec.json.decode(raw))
         return msgspec.json.decode(raw, type=type_, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(f"{error}") from None
+        raise refusal(error, lambda: msgspec.json.decode(raw), _is_batch(type_)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
 
@@ -194,12 +195,14 @@ def _refuse_nul(value: Any) -> None:
 
 def validated(operation: Operation[Reply]) -> Operation[Reply]:
     """The operation, checked against the limits of its fields: constructors do not look. Raises `InvalidParameter`."""
+    values = msgspec.to_builtins(operation)
     try:
-        values = msgspec.to_builtins(operation)
         if b"\\u0000" in _encoder.encode(values):
             _refuse_nul(values)
         return msgspec.convert(values, type(operation))
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+    except msgspec.ValidationError as error:
+        raise refusal(error, lambda: values, _is_batch(type(operation))) from None
+    except UnicodeEncodeError as error:
         raise InvalidParameter(f"{error}") from None
 
 
@@ -224,7 +227,7 @@ def from_request(
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(f"{error}") from None
+        raise refusal(error, lambda: values, _is_batch(kind)) from None
 
 
 def to_request(operation: Operation[Any]) -> tuple[str, str, list[tuple[str, str]], bytes]:
@@ -246,6 +249,10 @@ def to_request(operation: Operation[Any]) -> tuple[str, str, list[tuple[str, str
 
 def _text(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _is_batch(type_: Any) -> bool:
+    return {"metrics", "params", "tags"} <= set(getattr(type_, "__struct_fields__", ()))
 
 
 def _is_list(type_: Any) -> bool:

@@ -22,6 +22,7 @@ from runlore.exceptions import AlreadyExists, InvalidParameter, InvalidState, No
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.experiment_rows import active_experiment, existing_experiment, read_experiments
 from runlore.store.sql.handlers import handles
+from runlore.store.sql.tags import checked_name
 
 PROXIED = "mlflow-artifacts:/"
 _OBJECT_STORE = re.compile(r"(s3|gs|az|abfss?|wasbs?|r2)://([\w.@-]+)(?:/(.*))?")
@@ -41,7 +42,7 @@ def create_experiment(db: Transaction, op: CreateExperiment) -> CreateExperiment
     )
     if not made:
         raise AlreadyExists(f"Experiment(name={op.name}) already exists. Choose another name, or use the one that is there.")
-    tags = {tag.key: tag.value for tag in op.tags}
+    tags = {checked_name(tag.key): tag.value for tag in op.tags}
     if tags:
         rows = [(key, name, value) for name, value in tags.items()]
         db.many("INSERT INTO experiment_tag (experiment_id, key, value) VALUES (?, ?, ?)", rows)
@@ -113,7 +114,7 @@ def set_experiment_tag(db: Transaction, op: SetExperimentTag) -> Empty:
     db.execute(
         "INSERT INTO experiment_tag (experiment_id, key, value) VALUES (?, ?, ?) "
         "ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",
-        (key, op.key, op.value),
+        (key, checked_name(op.key), op.value),
     )
     return Empty()
 

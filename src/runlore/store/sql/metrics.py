@@ -24,6 +24,7 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.points import INSERT_TAIL, Identity, identity, read_points, stored_identities
 from runlore.store.sql.run_rows import active_run, existing_run
 from runlore.store.sql.summaries import Point, Summary, SummaryMemory, new_summary, read_summaries, write_summaries
+from runlore.store.sql.tags import checked_name
 
 _TAIL_ROW_POINTS = 8_192
 
@@ -174,7 +175,7 @@ def _count_in(
         nonlocal next_series
         key = point.key
         if summary is None:
-            summary = summaries[key] = new_summary(next_series, point)
+            summary = summaries[checked_name(key, "name")] = new_summary(next_series, point)
             next_series += 1
         summary.add(point)
         series.append(summary.series)

@@ -32,7 +32,7 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.metrics import append_points
 from runlore.store.sql.run_names import random_name
 from runlore.store.sql.run_rows import active_run, existing_run, read_info, read_runs, run_key
-from runlore.store.sql.tags import MAX_TAG_VALUE
+from runlore.store.sql.tags import MAX_TAG_VALUE, checked_name
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
@@ -213,7 +213,7 @@ def _refuse_duplicates(params: Sequence[ParamEntry]) -> None:
 def _put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEntry]) -> None:
     """Write params. One that is there with the same value is fine, with another value refused: a param is what a run was
     started with."""
-    rows = [(key, param.key, param.value, number(param.value)) for param in params]
+    rows = [(key, checked_name(param.key), param.value, number(param.value)) for param in params]
     sql = "INSERT INTO param (run_key, key, value, number) VALUES (?, ?, ?, ?) ON CONFLICT (run_key, key) DO NOTHING"
     if db.many(sql, rows) == len(rows):
         return
@@ -240,7 +240,7 @@ def number(text: str) -> float | None:
 def _put_tags(db: Transaction, key: int, tags: Iterable[tuple[str, str]]) -> None:
     """Set tags, the last value of a key winning. A run's name and its tag `mlflow.runName` are the same thing; an empty
     name is ignored."""
-    rows = dict(tags)
+    rows = {checked_name(name): value for name, value in tags}
     if NAME_TAG in rows:
         if rows[NAME_TAG]:
             db.execute("UPDATE run SET name = ? WHERE run_key = ?", (rows[NAME_TAG], key))
