@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -191,6 +192,25 @@ def test_an_encoding_that_was_not_asked_for_is_refused(peer: Script, blobs: Http
     with pytest.raises(RunloreError, match="gzip"):
         content(blobs, "f")
     assert peer.seen[0][2]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_answers_nobody_needs_are_not_collected(peer: Script, blobs: HttpBlobs, tmp_path: Path, status: int) -> None:
+    sent: list[int] = []
+
+    def without_end(other: Peer) -> None:
+        say(status, b"", content_length=str(1 << 40))(other)
+        with suppress(OSError):
+            while len(sent) < 100_000:
+                other.wfile.write(b" " * 10_000)
+                sent.append(10_000)
+
+    for action in (lambda: blobs.write(P("f"), [b"x"]), lambda: blobs.delete(P("f"))):
+        sent.clear()
+        peer.answers = [without_end, say(200)]
+        with suppress(RunloreError):
+            action()
+        assert sum(sent) < 50_000_000
 
 
 def test_refusals_carry_the_servers_words(peer: Script, blobs: HttpBlobs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -172,3 +173,28 @@ def test_a_reply_without_end_is_cut(script: Script, monkeypatch: pytest.MonkeyPa
     script.answers = [ok(EXPERIMENT + b" " * 10_000)]
     with pytest.raises(RunloreError, match="longer than 1,000 bytes"):
         script.store().call(GET)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x" * 1_000])
+@pytest.mark.parametrize("status", [200, 400])
+def test_nothing_is_inflated_that_was_not_asked_for(script: Script, coding: str, status: int) -> None:
+    """A small answer can unfold to any size before it can be counted."""
+    script.answers = [(status, {"content-encoding": coding}, gzip.compress(EXPERIMENT + b" " * 200_000_000))]
+    with pytest.raises(RunloreError, match="answered in the coding"):
+        script.store().call(GET)
+    assert script.requests[0][2]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("content", [b"[" * 1_000_000, b'{"experiment":' * 100_000, b'{"x":' + b"[" * 100_000])
+@pytest.mark.parametrize("status", [200, 400])
+def test_deep_answers_are_refused(script: Script, content: bytes, status: int) -> None:
+    script.answers = [(status, {}, content)]
+    with pytest.raises(RunloreError, match=script.url):
+        script.store().call(GET)
+
+
+@pytest.mark.parametrize("wait", ["²", "9" * 400, "-1", "1e9", "nan", "Wed, 21 Oct 2055 07:28:00 GMT", "", "١"])
+def test_odd_times_to_wait_are_no_trouble(script: Script, wait: str) -> None:
+    value = wait.encode().decode("latin-1")
+    script.answers = [error(503, "TEMPORARILY_UNAVAILABLE", retry_after=value), ok()]
+    assert script.store().call(GET).experiment.experiment_id == "5"

@@ -59,7 +59,7 @@ class HttpBlobs(BlobTree):
             raw = b"".join(_limited(_body(response), _LISTING_LIMIT, url))
         try:
             reply = msgspec.json.decode(raw, type=FilesReply, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunloreError(f"{url} did not answer with a list of files ({error}); it begins with {raw[:80]!r}.") from None
         return sorted((_checked(path, info) for info in reply.files), key=lambda info: info.path)
 
@@ -114,12 +114,12 @@ class HttpBlobs(BlobTree):
 
     def delete(self, path: ArtifactPath) -> None:
         with _released(self._send("DELETE", self._url(file_path(path)))) as response:
-            response.drain_conn()
+            _finish(response)
 
     def _put(self, path: ArtifactPath, body: Callable[[], Iterator[bytes]], size: int) -> None:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         with _released(self._send("PUT", self._url(path), headers, body)) as response:
-            response.drain_conn()
+            _finish(response)
 
     def _put_stream(self, path: ArtifactPath, chunks: Iterator[bytes]) -> int:
         """Upload what can be read only once: no second attempt."""
@@ -133,7 +133,7 @@ class HttpBlobs(BlobTree):
 
         headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
         with _released(self._send("PUT", self._url(path), headers, counted, attempts=1)) as response:
-            response.drain_conn()
+            _finish(response)
         return size
 
     def _url(self, path: ArtifactPath) -> str:
@@ -169,7 +169,7 @@ class HttpBlobs(BlobTree):
                     if method == "DELETE" and response.status == 404 and attempt:
                         return response  # an earlier attempt did it
                     raise _refusal(method, url, response)
-                response.drain_conn()
+                _finish(response)
                 response.release_conn()
             time.sleep(_PAUSES[attempt])
         raise AssertionError("the last attempt returns or raises")
@@ -185,6 +185,12 @@ def _released(response: urllib3.BaseHTTPResponse) -> Iterator[urllib3.BaseHTTPRe
         raise
     finally:
         response.release_conn()
+
+
+def _finish(response: urllib3.BaseHTTPResponse) -> None:
+    """Read a short body nobody needs, so that the connection can be used again; close it on a long one."""
+    if len(response.read(1 << 16, decode_content=False)) == 1 << 16:
+        response.close()
 
 
 def _body(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
@@ -239,7 +245,7 @@ def _checked(path: ArtifactPath, info: FileInfo) -> FileInfo:
 
 def _refusal(method: str, url: str, response: urllib3.BaseHTTPResponse) -> RunloreError:
     with _released(response):
-        raw = response.read(1 << 16)
+        raw = response.read(1 << 16, decode_content=False)
         response.close()
     if 300 <= response.status < 400:
         return RunloreError(
@@ -247,7 +253,7 @@ def _refusal(method: str, url: str, response: urllib3.BaseHTTPResponse) -> Runlo
         )
     try:
         body = msgspec.json.decode(raw, type=ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         kind: Any = NotFound if response.status == 404 else RunloreError
         return kind(f"{method} {url} answered status {response.status}.")  # type: ignore[no-any-return]
     if response.status == 404:

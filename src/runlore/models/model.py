@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,12 @@ MLMODEL_FILE_NAME = "MLmodel"
 MAX_BYTES = 8 * 2**20
 MAX_ALIASES = 16
 MAX_DEPTH = 64
+MAX_NODES = 100_000
+MAX_NUMBER = 1_000
 _OPTIONAL = ("artifact_path", "run_id", "mlflow_version", "signature", "saved_input_example_info", "metadata",
              "model_size_bytes", "model_id")  # fmt: skip
 _KNOWN = (*_OPTIONAL, "utc_time_created", "flavors", "model_uuid")
+_MANY_DIGITS = re.compile(rf"[-+0-9A-Fa-fox_:.]{{{MAX_NUMBER + 1},}}")
 _FROM_HINTS = ("is_signature_from_type_hint", "type_hint_from_example")
 
 
@@ -154,22 +158,30 @@ class Model:
             for key in _FROM_HINTS:
                 form.pop(key, None)
         form.pop("name", None)
+        if "self" in form:
+            raise InvalidParameter("An MLmodel file can not have the key 'self'.")
         return cls(**form)
 
 
 def read_yaml(raw: bytes, where: str) -> Any:
-    """YAML by the safe loader: no Python objects, at most 8 MiB, 16 aliases, 64 levels. `where` is for error messages."""
+    """YAML by the safe loader: no Python objects, at most 8 MiB, 16 aliases, 64 levels, 100,000 values. `where` is for error
+    messages. Long bare words are refused: YAML reads `1:2:3` as one number, in a time that grows with the square of it."""
     import yaml
 
     if len(raw) > MAX_BYTES:
         raise InvalidParameter(f"{where} is larger than {MAX_BYTES} bytes.")
     try:
-        aliases = depth = 0
+        aliases = depth = nodes = 0
         for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+            nodes += isinstance(event, yaml.NodeEvent)
+            if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _MANY_DIGITS.fullmatch(event.value):
+                raise InvalidParameter(f"{where} holds a number of more than {MAX_NUMBER} characters.")
             aliases += isinstance(event, yaml.AliasEvent)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if aliases > MAX_ALIASES or depth > MAX_DEPTH:
-                raise InvalidParameter(f"{where} has more than {MAX_ALIASES} YAML aliases or {MAX_DEPTH} levels.")
+            if aliases > MAX_ALIASES or depth > MAX_DEPTH or nodes > MAX_NODES:
+                raise InvalidParameter(
+                    f"{where} has more than {MAX_ALIASES} YAML aliases, {MAX_DEPTH} levels or {MAX_NODES} values."
+                )
         return yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError) as error:
         raise InvalidParameter(f"{where} is not valid YAML: {str(error)[:500]}.") from None

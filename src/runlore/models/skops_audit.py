@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,15 @@ PLAIN = (
 )
 """Types that are plain Python (or numpy's own) and run nothing of the file's when they are built."""
 
+MAX_RATIO, SMALL = 100, 64 * 2**20
+"""How many bytes a compressed file may hold for each byte of its own, beyond what is small anyway. skops does not compress
+unless it is asked to."""
+
+_BROKEN = (
+    ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, MemoryError, EOFError, OverflowError,
+    NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What zip, JSON and array readers raise for a file that is not what it says."""
 _HINT = "hint: pip install 'runlore[sklearn]'"
 
 
@@ -78,7 +88,7 @@ def untrusted_types(path: Path) -> list[str]:
     skops = _skops()
     try:
         return sorted(skops.get_untrusted_types(file=path))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise InvalidParameter(f"{path} is not a skops file: {error!r}.") from None
 
 
@@ -94,6 +104,7 @@ def load_skops(path: Path, trusted: list[str] | None = None, everything: bool = 
     allowed = [*PLAIN, *CHECKED, *(trusted or [])]
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_bomb(archive, path)
             root = _node_graph(archive, allowed)
             if unknown := sorted(root.get_unsafe_set() - set(allowed)):
                 raise Untrusted(
@@ -103,10 +114,20 @@ def load_skops(path: Path, trusted: list[str] | None = None, everything: bool = 
                 )
             _Content(root).check()
             return root.construct()
-    except (ValueError, TypeError, KeyError, AttributeError, ImportError, RecursionError, zipfile.BadZipFile) as error:
+    except (*_BROKEN, ImportError) as error:
         if isinstance(error, MissingDependency):
             raise
         raise InvalidParameter(f"{path} can not be loaded: {error!r}.") from error
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+    """Compare what the file says that its members hold, beyond which the zip reader does not go, with its own size."""
+    held, size = sum(member.file_size for member in archive.infolist()), path.stat().st_size
+    if held > max(SMALL, MAX_RATIO * size):
+        raise Untrusted(
+            f"Refused to load {path.name}: its {size} bytes unfold to {held}, more than {MAX_RATIO} times as many. This "
+            "installation did not write the file; load_model(..., allow_pickle=True) loads it all the same."
+        )
 
 
 def _skops() -> Any:

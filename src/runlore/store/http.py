@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import threading
 import time
 from itertools import count
@@ -190,13 +191,16 @@ def _pause(attempt: int) -> float:
 
 def _seconds(retry_after: str | None) -> float:
     """`Retry-After` in seconds; a date, or nothing, is 0."""
-    return float(retry_after) if retry_after and retry_after.strip().isdigit() else 0.0
+    return float(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,9}", retry_after.strip()) else 0.0
 
 
 def _read(response: urllib3.BaseHTTPResponse, url: str) -> bytes:
     pieces = []
     size = 0
-    while piece := response.read(1 << 20):
+    if (coding := response.headers.get("content-encoding", "identity")) != "identity":
+        response.close()
+        raise RunloreError(f"{url.partition('?')[0]} answered in the coding {coding[:100]!r}, which was not asked for.")
+    while piece := response.read(1 << 20, decode_content=False):
         size += len(piece)
         if size > MAX_REPLY_BYTES:
             response.close()
@@ -212,7 +216,7 @@ def _decode(raw: bytes, content_type: str, type_: Any, url: str) -> Any:
         if content_type.endswith("msgpack"):
             return msgspec.msgpack.decode(raw, type=type_)
         return msgspec.json.decode(raw or b"{}", type=type_, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         kind = content_type or "something of no type"
         raise RunloreError(
             f"{url} answered {kind}, not the expected JSON ({error}); it begins with {raw[:80]!r}. "
@@ -224,7 +228,7 @@ def _refusal(status: int, request: str, raw: bytes, content_type: str) -> Runlor
     try:
         body = msgspec.json.decode(raw, type=ErrorBody)
         return error_from_code(body.error_code, body.message)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         kind = _ERROR_OF_STATUS.get(status, RunloreError)
         text = f"; it begins with {raw[:80]!r}" if raw else ""
         return kind(
