@@ -31,6 +31,8 @@ class Seeded:
     """A run with 20,000 points of `train/loss`, one of them far above all others."""
     files: str = ""
     """A run with artifacts, params, tags, a dataset, a child."""
+    logged_model: str = ""
+    """What `files` logged as a model of its own."""
     model: str = "resnet classifier"
 
 
@@ -66,6 +68,7 @@ def seed(url: str, runs: int = 40) -> Seeded:
         seeded.runs.append(_log_run(rest, seeded.experiment, number, now - (runs - number) * 421_000))
     seeded.spiky = _log_spiky_run(rest, seeded.experiment, now)
     seeded.files = _log_files(rest, seeded.experiment, now)
+    seeded.logged_model = _log_model(rest, seeded.experiment, seeded.files)
     seeded.runs += [seeded.spiky, seeded.files]
     _register(rest, seeded)
     return seeded
@@ -149,6 +152,18 @@ def _log_files(rest: Rest, experiment: str, now: int) -> str:
     return run
 
 
+def _log_model(rest: Rest, experiment: str, run: str) -> str:
+    """As MLflow 3 and Runlore do: a model beside the run, with files of its own."""
+    created = rest.post("logged-models", experiment_id=experiment, name="crop classifier", source_run_id=run)
+    model = str(created["model"]["info"]["model_id"])
+    rest.post("runs/outputs", run_id=run, models=[{"model_id": model, "step": 0}])
+    for path, content in {"MLmodel": b"flavors:\n  pytorch: {}\n", "data/weights.bin": bytes(100)}.items():
+        target = f"{experiment}/models/{model}/artifacts/{path}"
+        rest.call("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{target}", raw=content)
+    rest.call("PATCH", f"/api/2.0/mlflow/logged-models/{model}", {"status": "LOGGED_MODEL_READY"})
+    return model
+
+
 def _picture(width: int = 240, height: int = 140) -> bytes:
     rows = b"".join(b"\0" + b"".join(bytes((x, y, 150)) for x in range(width)) for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -165,6 +180,8 @@ def _register(rest: Rest, seeded: Seeded) -> None:
     rest.post("registered-models/create", name=name, description="Image classifier for the catalogue.", tags=tags)
     for run in (seeded.runs[0], seeded.files):
         rest.post("model-versions/create", name=name, source=f"runs:/{run}/model", run_id=run, description="Trained on crops")
+    model = {"source": f"models:/{seeded.logged_model}", "run_id": seeded.files, "model_id": seeded.logged_model}
+    rest.post("model-versions/create", name=name, **model)
     rest.post("registered-models/alias", name=name, alias="champion", version="2")
     rest.post("registered-models/alias", name=name, alias="shadow", version="1")
     rest.post("model-versions/transition-stage", name=name, version="2", stage="Production")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from tests.ui.seed import SPIKE_STEP, Seeded
 
@@ -160,12 +161,42 @@ def test_html_among_the_files_is_text(page: Any, served: Seeded) -> None:
 
 def test_folders_open_and_files_download(page: Any, served: Seeded) -> None:
     page.goto(f"/e/{served.experiment}/r/{served.files}/artifacts")
-    page.get_by_role("button", name="model").click()
+    page.get_by_role("button", name="model", exact=True).click()
     page.get_by_role("button", name="MLmodel").click()
     page.get_by_text("pickled_model").wait_for()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename == "MLmodel"
+
+
+def test_the_first_file_that_can_be_shown_is_shown(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.files}/artifacts")
+    page.get_by_role("article", name="config.json").get_by_text("widths").wait_for()
+    page.goto(f"/e/{served.experiment}/r/{served.runs[0]}/artifacts")
+    page.get_by_text("No artifacts").wait_for()
+
+
+def test_a_logged_model_is_a_folder_among_the_files_of_its_run(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.files}/overview")
+    page.get_by_role("link", name="crop classifier").click()
+    files = page.get_by_role("navigation", name="Files")
+    page.get_by_role("article", name="MLmodel").get_by_text("pytorch").wait_for()
+    files.get_by_role("button", name="data").click()
+    files.get_by_role("button", name="weights.bin").nth(0).click()
+    page.get_by_role("article", name="data/weights.bin").wait_for()
+    assert f"model={served.logged_model}" in page.url
+    files.get_by_role("button", name="notes.txt").click()
+    page.get_by_role("article", name="notes.txt").get_by_text("line 39").wait_for()
+    assert "model=" not in page.url
+
+
+def test_a_model_version_leads_to_its_files(page: Any, served: Seeded) -> None:
+    page.goto(f"/models/{quote(served.model)}")
+    page.get_by_role("link", name="Files of version 3").click()
+    page.get_by_role("article", name="MLmodel").get_by_text("pytorch").wait_for()
+    page.go_back()
+    page.get_by_role("link", name="Files of version 2").click()
+    page.get_by_role("article", name="model/MLmodel").get_by_text("pickled_model").wait_for()
 
 
 def test_models_are_found_by_alias_and_lead_to_their_run(page: Any, served: Seeded) -> None:
@@ -176,5 +207,5 @@ def test_models_are_found_by_alias_and_lead_to_their_run(page: Any, served: Seed
     page.get_by_role("button", name="MLflow").click()
     page.get_by_text("mlflow.pyfunc.load_model").wait_for()
     page.get_by_text("Production").wait_for()
-    page.get_by_role("link", name="with-files").click()
+    page.get_by_role("link", name="with-files").first.click()
     page.get_by_role("heading", name="with-files").wait_for()

@@ -127,7 +127,15 @@ function totalSize(response: Response): number | null {
   return response.status === 200 && length && !response.headers.get("Content-Encoding") ? Number(length) : null;
 }
 
-/** Where a run's file is served from. */
-export function artifactUrl(runId: string, path: string): string {
-  return withQuery("/get-artifact", { run_id: runId, path });
+/** Whose files: a run's, or a logged model's. */
+export interface FileOwner {
+  kind: "run" | "model";
+  id: string;
+}
+
+/** Where a file is served from. */
+export function fileUrl({ kind, id }: FileOwner, path: string): string {
+  if (kind === "run") return withQuery("/get-artifact", { run_id: id, path });
+  const files = `/ajax-api/2.0/mlflow/logged-models/${encodeURIComponent(id)}/artifacts/files`;
+  return withQuery(files, { artifact_file_path: path });
 }

@@ -1,7 +1,7 @@
 /** Every question that the pages ask, as TanStack Query options: one key and one fetch each. */
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { artifactUrl, get, getBytes, post } from "./client";
+import { type FileOwner, fileUrl, get, getBytes, post } from "./client";
 import { querySeries } from "./series";
 import type {
   ColumnCatalogue,
@@ -85,15 +85,15 @@ export const seriesQuery = (query: QuerySeries, live: boolean) =>
     refetchInterval: live ? LIVE_MS : false,
   });
 
-export const filesQuery = (runId: string, path: string) =>
+/** Files and folders directly under `path`; 10,000 at most. */
+export const filesQuery = (owner: FileOwner, path: string) =>
   queryOptions({
-    queryKey: ["files", runId, path],
+    queryKey: ["files", owner, path],
     queryFn: async ({ signal }) => {
       const files: RunFiles["files"] = [];
       let token: string | undefined;
       do {
-        const query = { run_id: runId, path: path || undefined, page_token: token };
-        const reply = await get<Sparse<RunFiles>>("/api/2.0/mlflow/artifacts/list", query, signal);
+        const reply = await listFiles(owner, path, token, signal);
         files.push(...(reply.files ?? []));
         token = reply.next_page_token ?? undefined;
       } while (token && files.length < 10_000);
@@ -101,10 +101,20 @@ export const filesQuery = (runId: string, path: string) =>
     },
   });
 
-export const fileQuery = (runId: string, path: string, most: number) =>
+function listFiles(owner: FileOwner, path: string, token: string | undefined, signal: AbortSignal) {
+  if (owner.kind === "run") {
+    const query = { run_id: owner.id, path: path || undefined, page_token: token };
+    return get<Sparse<RunFiles>>("/api/2.0/mlflow/artifacts/list", query, signal);
+  }
+  const folder = `/api/2.0/mlflow/logged-models/${encodeURIComponent(owner.id)}/artifacts/directories`;
+  const query = { artifact_directory_path: path || undefined, page_token: token };
+  return get<Sparse<RunFiles>>(folder, query, signal);
+}
+
+export const fileQuery = (owner: FileOwner, path: string, most: number) =>
   queryOptions({
-    queryKey: ["file", runId, path, most],
-    queryFn: ({ signal }) => getBytes(artifactUrl(runId, path), most, signal),
+    queryKey: ["file", owner, path, most],
+    queryFn: ({ signal }) => getBytes(fileUrl(owner, path), most, signal),
     staleTime: 30_000,
     gcTime: 60_000,
   });

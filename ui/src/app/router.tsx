@@ -73,6 +73,7 @@ const runTab = createRoute({
   validateSearch: (raw: Record<string, unknown>) => ({
     ...chartsSearch(raw),
     ...(typeof raw.path === "string" && raw.path ? { path: raw.path } : {}),
+    ...(typeof raw.model === "string" && raw.model ? { model: raw.model } : {}),
   }),
   component: lazyRouteComponent(() => import("@/features/run/RunPage"), "RunPage"),
 });

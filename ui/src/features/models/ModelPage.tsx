@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { Folder } from "lucide-react";
 import { useMemo, useState } from "react";
 import { modelQuery, runsQuery } from "@/api/queries";
 import type { ModelVersion, RegistryRow } from "@/api/types";
@@ -241,8 +242,26 @@ function SourceRun({ row, place }: { row: ModelVersion; place: Place | undefined
   if (!row.run_id) return <span className={styles.faint}>{row.source || "–"}</span>;
   if (!place) return <code className={styles.faint}>{row.run_id.slice(0, 8)}</code>;
   return (
-    <Link to="/e/$exp/r/$run/$tab" params={{ exp: place.experimentId, run: row.run_id, tab: "overview" }}>
-      {place.name || row.run_id.slice(0, 8)}
-    </Link>
+    <span className={styles.source}>
+      <Link to="/e/$exp/r/$run/$tab" params={{ exp: place.experimentId, run: row.run_id, tab: "overview" }}>
+        {place.name || row.run_id.slice(0, 8)}
+      </Link>
+      <Link
+        to="/e/$exp/r/$run/$tab"
+        params={{ exp: place.experimentId, run: row.run_id, tab: "artifacts" }}
+        search={filesOf(row)}
+        aria-label={`Files of version ${row.version}`}
+      >
+        <Folder size={14} strokeWidth={1.5} aria-hidden="true" />
+        files
+      </Link>
+    </span>
   );
+}
+
+/** Where the version's files are among its run's: in a logged model, or in a folder that its source names. */
+function filesOf(row: ModelVersion): { model?: string; path?: string } {
+  if (row.model_id) return { model: row.model_id };
+  const folder = /^runs:\/[^/]+\/(.+)$/.exec(row.source ?? "")?.[1];
+  return folder ? { path: `${folder}/MLmodel` } : {};
 }

@@ -279,24 +279,33 @@ function Models({ overview }: { overview: RunOverview }) {
         ))}
         {outputs.map((output) => (
           <LoggedModelRow
+            run={overview.run}
             key={output.model_id}
             modelId={output.model_id}
             words={`logged at step ${formatNumber(toNumber(output.step) ?? 0)}`}
           />
         ))}
         {inputs.map((input) => (
-          <LoggedModelRow key={input.model_id} modelId={input.model_id} words="input" />
+          <LoggedModelRow run={overview.run} key={input.model_id} modelId={input.model_id} words="input" />
         ))}
       </ul>
     </Card>
   );
 }
 
-function LoggedModelRow({ modelId, words }: { modelId: string; words: string }) {
+function LoggedModelRow({ run, modelId, words }: { run: Run; modelId: string; words: string }) {
   const { data } = useQuery(loggedModelQuery(modelId));
+  const source = data?.info.source_run_id || run.info.run_id;
   return (
     <li>
-      <span>{data?.info.name || "model"}</span>
+      <Link
+        to="/e/$exp/r/$run/$tab"
+        params={{ exp: data?.info.experiment_id || (run.info.experiment_id ?? "0"), run: source, tab: "artifacts" }}
+        search={{ model: modelId }}
+        title={`Files of ${modelId}`}
+      >
+        {data?.info.name || "model"}
+      </Link>
       {data?.info.model_type && <Chip>{data.info.model_type}</Chip>}
       <code title={modelId}>{modelId.slice(0, 10)}</code>
       <CopyButton text={`models:/${modelId}`} label="Copy model URI" />

@@ -57,7 +57,7 @@ export function RunPage() {
           {open === "charts" && <ChartsTab overview={overview} />}
           {open === "metrics" && <MetricsTab metrics={overview.metrics} />}
           {open === "params" && <ParamsTab overview={overview} />}
-          {open === "artifacts" && <ArtifactsTab runId={runId} />}
+          {open === "artifacts" && <ArtifactsTab run={overview.run} />}
         </Suspense>
       )}
     </Page>

@@ -1,81 +1,119 @@
-/** A run's files: the tree on the left, the chosen file on the right. */
+/** A run's files and those of the models it logged: the tree on the left, the chosen file on the right. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { ChevronDown, ChevronRight, File, Folder, FolderOpen } from "lucide-react";
-import { useState } from "react";
-import { filesQuery } from "@/api/queries";
-import type { FileInfo } from "@/api/types";
+import { Box, ChevronDown, ChevronRight, File, Folder, FolderOpen } from "lucide-react";
+import { useMemo, useState } from "react";
+import type { FileOwner } from "@/api/client";
+import { filesQuery, loggedModelQuery } from "@/api/queries";
+import type { FileInfo, Run } from "@/api/types";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
 import { Snippet } from "@/components/Value";
 import { formatBytes } from "@/lib/format";
 import styles from "./Artifacts.module.css";
+import { type Choice, firstFileQuery, sortFiles } from "./first";
 import { baseName } from "./kinds";
 import { Viewer } from "./Viewer";
 
 const route = getRouteApi("/e/$exp/r/$run/$tab");
 
-export default function ArtifactsTab({ runId }: { runId: string }) {
-  const { path } = route.useSearch();
+export default function ArtifactsTab({ run }: { run: Run }) {
+  const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/r/$run/$tab" });
-  const root = useQuery(filesQuery(runId, ""));
-  const folder = path?.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-  const beside = useQuery({ ...filesQuery(runId, folder), enabled: Boolean(path) });
-  const size = beside.data?.find((file) => file.path === path)?.file_size ?? null;
-  const open = (file: FileInfo) => navigate({ search: (old) => ({ ...old, path: file.path }), replace: true });
+  const runId = run.info.run_id;
+  const outputs = run.outputs?.model_outputs;
+  const owner = useMemo<FileOwner>(() => ({ kind: "run", id: runId }), [runId]);
+  const models = useMemo<FileOwner[]>(() => {
+    const ids = new Set(outputs?.map((output) => output.model_id));
+    if (search.model) ids.add(search.model);
+    return [...ids].map((id) => ({ kind: "model", id }));
+  }, [outputs, search.model]);
+  const root = useQuery(filesQuery(owner, ""));
+  const choice = useChoice(owner, models, search);
+  const open = (next: Choice) => {
+    const model = next.owner.kind === "model" ? next.owner.id : undefined;
+    return navigate({ search: (old) => ({ ...old, path: next.path, model }), replace: true });
+  };
   if (root.isPending) return <Skeleton />;
   if (!root.data) return <ErrorState error={root.error} retry={() => root.refetch()} />;
-  if (root.data.length === 0) {
-    return (
-      <EmptyState title="No artifacts" icon={<Folder size={20} strokeWidth={1.5} />}>
-        <p>Files that belong to the run: models, plots, tables, logs.</p>
-        <Snippet
-          label="snippet"
-          code={
-            'runlore.log_artifact("model.pkl")\nrunlore.log_text("notes", "notes.txt")\nrunlore.log_figure(figure, "loss.png")'
-          }
-        />
-      </EmptyState>
-    );
-  }
+  if (root.data.length === 0 && models.length === 0) return <NoFiles />;
   return (
     <div className={styles.split}>
       <nav className={styles.tree} aria-label="Files">
-        <Level runId={runId} files={root.data} chosen={path} onOpen={open} />
+        {models.length > 0 && <h2 className={styles.section}>Models</h2>}
+        <ul>
+          {models.map((model) => (
+            <Model key={model.id} owner={model} choice={choice} onOpen={open} />
+          ))}
+        </ul>
+        {models.length > 0 && root.data.length > 0 && <h2 className={styles.section}>Files</h2>}
+        <Level owner={owner} files={root.data} choice={choice} onOpen={open} />
       </nav>
       <div className={styles.viewer}>
-        {path && beside.isPending && <Skeleton />}
-        {path && !beside.isPending ? <Viewer key={path} runId={runId} path={path} size={size} /> : null}
-        {!path && <p className={styles.hint}>Choose a file to see it here.</p>}
+        {choice === undefined && <Skeleton />}
+        {choice === null && <p className={styles.hint}>Choose a file to see it here.</p>}
+        {choice && <Chosen key={`${choice.owner.id} ${choice.path}`} choice={choice} />}
       </div>
     </div>
   );
 }
 
-interface LevelProps {
-  runId: string;
-  files: readonly FileInfo[];
-  chosen: string | undefined;
-  onOpen: (file: FileInfo) => void;
+/** What the address names, else the first file that can be shown; `undefined` until that is known. */
+function useChoice(run: FileOwner, models: FileOwner[], search: { path?: string; model?: string }) {
+  const client = useQueryClient();
+  const named = useMemo<FileOwner>(
+    () => (search.model ? { kind: "model", id: search.model } : run),
+    [search.model, run],
+  );
+  const owners = search.model ? [named] : [run, ...models];
+  const first = useQuery({ ...firstFileQuery(client, owners), enabled: !search.path });
+  return useMemo<Choice | null | undefined>(
+    () => (search.path ? { owner: named, path: search.path } : first.isError ? null : first.data),
+    [named, search.path, first.data, first.isError],
+  );
 }
 
-function Level({ runId, files, chosen, onOpen }: LevelProps) {
-  const sorted = [...files].sort(
-    (left, right) =>
-      Number(right.is_dir) - Number(left.is_dir) || left.path.localeCompare(right.path, undefined, { numeric: true }),
+function Chosen({ choice: { owner, path } }: { choice: Choice }) {
+  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+  const beside = useQuery(filesQuery(owner, folder));
+  const size = beside.data?.find((file) => file.path === path)?.file_size ?? null;
+  return beside.isPending ? <Skeleton /> : <Viewer owner={owner} path={path} size={size} />;
+}
+
+function NoFiles() {
+  return (
+    <EmptyState title="No artifacts" icon={<Folder size={20} strokeWidth={1.5} />}>
+      <p>Files that belong to the run: models, plots, tables, logs.</p>
+      <Snippet
+        label="snippet"
+        code={
+          'runlore.log_artifact("model.pkl")\nrunlore.log_text("notes", "notes.txt")\nrunlore.log_figure(figure, "loss.png")'
+        }
+      />
+    </EmptyState>
   );
+}
+
+interface TreeProps {
+  owner: FileOwner;
+  choice: Choice | null | undefined;
+  onOpen: (choice: Choice) => void;
+}
+
+function Level({ files, ...tree }: TreeProps & { files: readonly FileInfo[] }) {
+  const { owner, choice, onOpen } = tree;
   return (
     <ul>
-      {sorted.map((file) =>
+      {sortFiles(files).map((file) =>
         file.is_dir ? (
-          <Branch key={file.path} runId={runId} folder={file} chosen={chosen} onOpen={onOpen} />
+          <Folders key={file.path} path={file.path} {...tree} />
         ) : (
           <li key={file.path}>
             <button
               type="button"
               className={styles.node}
-              aria-current={chosen === file.path ? "true" : undefined}
-              onClick={() => onOpen(file)}
+              aria-current={choice?.path === file.path && choice.owner.id === owner.id ? "true" : undefined}
+              onClick={() => onOpen({ owner, path: file.path })}
             >
               <File size={14} strokeWidth={1.5} aria-hidden="true" />
               <span title={file.path}>{baseName(file.path)}</span>
@@ -88,24 +126,44 @@ function Level({ runId, files, chosen, onOpen }: LevelProps) {
   );
 }
 
-function Branch({ runId, folder, chosen, onOpen }: Omit<LevelProps, "files"> & { folder: FileInfo }) {
-  const [open, setOpen] = useState(chosen?.startsWith(`${folder.path}/`) ?? false);
-  const query = useQuery({ ...filesQuery(runId, folder.path), enabled: open });
+function Folders({ path, ...tree }: TreeProps & { path: string }) {
+  const inside = tree.choice?.owner.id === tree.owner.id && tree.choice.path.startsWith(`${path}/`);
+  return <Branch {...tree} path={path} name={baseName(path)} title={path} startOpen={inside} />;
+}
+
+/** A logged model as a folder of its own. */
+function Model(tree: TreeProps) {
+  const { data } = useQuery(loggedModelQuery(tree.owner.id));
+  const name = data?.info.name || "model";
+  const chosen = tree.choice?.owner.id === tree.owner.id;
+  return <Branch {...tree} path="" name={name} title={`${name} (${tree.owner.id})`} startOpen={chosen} model />;
+}
+
+interface BranchProps extends TreeProps {
+  path: string;
+  name: string;
+  title: string;
+  startOpen: boolean;
+  model?: boolean;
+}
+
+function Branch({ path, name, title, startOpen, model, ...tree }: BranchProps) {
+  const [wish, setWish] = useState<boolean | null>(null);
+  const open = wish ?? startOpen;
+  const query = useQuery({ ...filesQuery(tree.owner, path), enabled: open });
+  const Icon = model ? Box : open ? FolderOpen : Folder;
   return (
     <li>
-      <button type="button" className={styles.node} aria-expanded={open} onClick={() => setOpen(!open)}>
+      <button type="button" className={styles.node} aria-expanded={open} onClick={() => setWish(!open)}>
         {open ? <ChevronDown size={14} aria-hidden="true" /> : <ChevronRight size={14} aria-hidden="true" />}
-        {open ? (
-          <FolderOpen size={14} strokeWidth={1.5} aria-hidden="true" />
-        ) : (
-          <Folder size={14} strokeWidth={1.5} aria-hidden="true" />
-        )}
-        <span title={folder.path}>{baseName(folder.path)}</span>
+        <Icon size={14} strokeWidth={1.5} aria-hidden="true" />
+        <span title={title}>{name}</span>
+        {model && <small>{tree.owner.id.slice(0, 8)}</small>}
       </button>
       {open && query.error && <ErrorState compact error={query.error} retry={() => query.refetch()} />}
       {open && query.data && (
         <div className={styles.inside}>
-          <Level runId={runId} files={query.data} chosen={chosen} onOpen={onOpen} />
+          <Level {...tree} files={query.data} />
           {query.data.length === 0 && <p className={styles.nothing}>Empty folder</p>}
         </div>
       )}

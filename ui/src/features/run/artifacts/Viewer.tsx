@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, FileQuestion } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
-import { artifactUrl, type Bytes } from "@/api/client";
+import { type Bytes, type FileOwner, fileUrl } from "@/api/client";
 import { fileQuery } from "@/api/queries";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
 import { CopyButton } from "@/components/Value";
@@ -14,16 +14,16 @@ import { JsonTree } from "./JsonTree";
 import { baseName, fileKind, imageType, LIMITS } from "./kinds";
 
 interface ViewerProps {
-  runId: string;
+  owner: FileOwner;
   path: string;
   size: number | null;
 }
 
-export function Viewer({ runId, path, size }: ViewerProps) {
+export function Viewer({ owner, path, size }: ViewerProps) {
   const kind = fileKind(path);
   const limit = LIMITS[kind];
   const tooBig = kind === "binary" || (kind === "image" && size !== null && size > limit);
-  const query = useQuery({ ...fileQuery(runId, path, limit), enabled: !tooBig && size !== 0 });
+  const query = useQuery({ ...fileQuery(owner, path, limit), enabled: !tooBig && size !== 0 });
   const known = size ?? query.data?.size ?? null;
   return (
     <article className={styles.file} aria-label={path}>
@@ -32,7 +32,7 @@ export function Viewer({ runId, path, size }: ViewerProps) {
         {known !== null && <span>{formatBytes(known)}</span>}
         {query.data && !query.data.complete && <span>first {formatBytes(query.data.bytes.length)} shown</span>}
         <CopyButton text={path} label="Copy path" />
-        <a className={styles.download} href={artifactUrl(runId, path)} download={baseName(path)}>
+        <a className={styles.download} href={fileUrl(owner, path)} download={baseName(path)}>
           <Download size={14} strokeWidth={1.5} aria-hidden="true" /> Download
         </a>
       </header>
