@@ -113,3 +113,34 @@ def test_artifacts_may_be_anywhere(tmp_path: Path) -> None:
 def test_a_server_knows_its_own_artifacts() -> None:
     with pytest.raises(InvalidParameter, match="http://localhost:1"):
         open_store("http://localhost:1", artifacts="elsewhere")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+@pytest.mark.parametrize("mode", [0o777, 0o702, 0o707, 0o773])
+def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """Whoever may exchange the files could have this user read and write anything."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+    for uri, artifacts in (
+        (str(shared), None),
+        (f"file://{shared}", None),
+        (f"sqlite:///{shared}/runlore.db", None),
+        (f"sqlite:///{tmp_path}/own/runlore.db", str(shared)),
+    ):
+        with pytest.raises(InvalidState, match="chmod o-w"):
+            open_store(uri, artifacts)
+    assert list(shared.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+@pytest.mark.parametrize("mode", [0o1777, 0o775, 0o755, 0o700])
+def test_other_directories_are_fine(tmp_path: Path, mode: int) -> None:
+    """A group may be the user's own; in a directory like `/tmp` only owners may exchange files."""
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(mode)
+    with closing(open_store(f"sqlite:///{place}/runlore.db")):
+        assert (place / "runlore.db").stat().st_mode & 0o777 == 0o600
+    with closing(open_store(str(place / "new"))):
+        assert (place / "new").stat().st_mode & 0o777 == 0o700

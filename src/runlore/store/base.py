@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from runlore.api.operation import Operation
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, InvalidState
 from runlore.store import location
 
 Reply = TypeVar("Reply")
@@ -73,6 +75,7 @@ def _open_directory(directory: Path, artifacts: str | None) -> Store:
     if directory.is_file() or directory.suffix in (".db", ".sqlite", ".sqlite3"):
         raise InvalidParameter(f"{str(directory)!r} is a file. hint: sqlite:///{directory}")
     directory = location.create(directory.absolute())
+    _refuse_shared(directory)
     return open_sqlite(directory / "runlore.db", str(directory), artifact_uri(artifacts or directory / "artifacts"))
 
 
@@ -84,7 +87,22 @@ def _open_sqlite(uri: str, artifacts: str | None) -> Store:
         raise InvalidParameter(f"{uri!r} names no file. Write sqlite:///relative.db or sqlite:////absolute/path.db.")
     path = Path(name).absolute()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_shared(path.parent)
     return open_sqlite(path, uri, artifact_uri(artifacts or path.parent / "artifacts"))
+
+
+def _refuse_shared(directory: Path) -> None:
+    """Raise `InvalidState` when every user of this machine may exchange files in `directory`.
+
+    They could put a link or a database of their own in the place of ours. Where only owners may remove files (`/tmp`), they
+    can not.
+    """
+    mode = directory.stat().st_mode
+    if os.name == "posix" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise InvalidState(
+            f"{directory} may be written by every user of this machine (mode {stat.filemode(mode)}), who could exchange the "
+            f"files in it. Use a directory in it, which will be private, or run: chmod o-w '{directory}'"
+        )
 
 
 def _open_postgresql(uri: str, artifacts: str | None) -> Store:
@@ -106,4 +124,7 @@ def artifact_uri(place: str | Path) -> str:
     """The URI of an artifact root: URIs stay what they are, a path becomes a `file:` URI."""
     if isinstance(place, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", place):
         return place.rstrip("/")
-    return Path(place).absolute().as_uri()
+    directory = Path(place).absolute()
+    if directory.is_dir():
+        _refuse_shared(directory)
+    return directory.as_uri()
