@@ -35,6 +35,10 @@ test: .venv/.ready $(STATIC) test-services lint ui-test ## Set everything up and
 pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests/store -k search')
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
+.PHONY: soak
+soak: .venv/.ready $(STATIC) ## Run the fault tests at length: kills, lost answers, full disks (about an hour)
+	RUNLORE_SOAK=1 $(RUN) -m pytest -s tests/faults $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: .venv/.ready ## Check style and types of the Python code
 	.venv/bin/ruff check

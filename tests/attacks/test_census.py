@@ -22,6 +22,7 @@ OPEN_PAGES = {
     "/",
     "/{path}",
     "/health",
+    "/health/ready",
     "/version",
     "/api/docs",
     "/api/docs.css",

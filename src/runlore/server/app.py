@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
+from runlore.api.experiments import GetExperiment
 from runlore.api.openapi import document
 from runlore.api.operation import Public
+from runlore.exceptions import RunloreError
 from runlore.server import static
 from runlore.server.artifacts import Artifacts
 from runlore.server.auth import Access, LocalAccess
@@ -18,6 +20,9 @@ from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
 from runlore.server.security import Security
 from runlore.version import MLFLOW_VERSION, __version__
+
+READY_SECONDS = 5.0
+"""How long the database may take to answer `/health/ready`."""
 
 
 class App:
@@ -69,6 +74,7 @@ class App:
 def _add_pages(routes: Routes, store: SubmittingStore) -> None:
     pages: dict[str, Handler] = {
         "/health": partial(_health, store),
+        "/health/ready": partial(_ready, store),
         "/version": _version,
         "/api/openapi.json": _openapi,
         "/api/docs": _reference,
@@ -82,6 +88,15 @@ async def _health(store: SubmittingStore, request: Request) -> Reply:
     """`OK`, as MLflow says it, unless the store takes no more writes."""
     failure = getattr(store, "failure", None)
     return text_reply(f"The store takes no writes: {failure}", status=503) if failure else text_reply("OK")
+
+
+async def _ready(store: SubmittingStore, request: Request) -> Reply:
+    """Whether the database answers now: for load balancers, where `/health` is for supervisors."""
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(store.submit(GetExperiment(experiment_id="0"))), READY_SECONDS)
+    except (RunloreError, TimeoutError):  # what exactly is wrong is nobody's business here
+        return text_reply("The database does not answer.", status=503)
+    return await _health(store, request)
 
 
 async def _version(request: Request) -> Reply:

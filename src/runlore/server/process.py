@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import uvicorn
 
-from runlore.exceptions import InvalidState
+from runlore.exceptions import InvalidState, Unavailable
 from runlore.server.app import App
 from runlore.server.protocol import BoundedProtocol, BoundedServer
 from runlore.server.security import is_loopback
@@ -44,7 +44,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None = None) -> None:
     """Serve a store until SIGINT or SIGTERM. `tell` shows a line to the user; `on_ready` gets the URL when it answers.
 
-    Raises `InvalidState` when the address may not or can not be used.
+    Raises `InvalidState` when the address may not or can not be used, `Unavailable` when the disk failed and it had to stop: a
+    supervisor that starts it again is right.
     """
     _check_exposure(options)
     os.umask(0o077)
@@ -56,13 +57,15 @@ def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
         app = App(store, options.host, options.allowed_hosts)
         url = address_of(listener)
-        running = BoundedServer(configuration(app), (lambda: on_ready(url)) if on_ready else None)
+        running = BoundedServer(configuration(app), (lambda: on_ready(url)) if on_ready else None, lambda: store.must_restart)
         _stop_on_signals(running)
         tell(f"Runlore {__version__} serves {store.uri} at {url}")
         if options.insecure_no_auth and not is_loopback(options.host):
             tell(_WARNING.format(place=url))
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
         running.run(sockets=[listener])
+        if store.must_restart:
+            raise Unavailable(f"Stopped, because nothing more can be acknowledged. {store.failure}")
     finally:
         listener.close()
         if store:

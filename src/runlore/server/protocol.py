@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -108,11 +109,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class BoundedServer(Server):
-    """uvicorn's server, which now and then looks for stalled connections, and says when it is ready."""
+    """uvicorn's server, which now and then looks for stalled connections, says when it is ready, and stops when it must."""
 
-    def __init__(self, config: Any, on_ready: Any = None) -> None:
+    def __init__(self, config: Any, on_ready: Any = None, must_stop: Callable[[], bool] = bool) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._must_stop = must_stop
 
     async def startup(self, sockets: Any = None) -> None:
         """Begin to listen."""
@@ -127,4 +129,4 @@ class BoundedServer(Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedProtocol):
                     connection.end_if_stalled(now)
-        return await super().on_tick(counter)
+        return await super().on_tick(counter) or self._must_stop()

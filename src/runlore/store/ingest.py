@@ -17,7 +17,7 @@ from typing import Any
 
 from runlore.api.operation import Operation
 from runlore.exceptions import LimitExceeded, Unavailable
-from runlore.store.sql.database import Conflict, Database, DiskFailure, LostConnection, Transaction
+from runlore.store.sql.database import Conflict, DamagedFile, Database, DiskFailure, InDoubt, LostConnection, Transaction
 
 CAPACITY = 10_000
 """Operations that may wait; one more is refused with `LimitExceeded`."""
@@ -51,6 +51,8 @@ class Ingest:
         self._next, self._turn = threading.RLock(), threading.RLock()
         self.failure: str | None = None
         """Why the writer stopped for good (a disk error), or None."""
+        self.must_restart = False
+        """Whether a new process can do better than this one."""
         self._thread = threading.Thread(target=self._run, name="runlore-writer", daemon=True)
         self._thread.start()
 
@@ -152,11 +154,18 @@ class Ingest:
                 else:
                     future.set_exception(error_of_operation)
             return
+        kind = Unavailable
         if isinstance(failure, DiskFailure):
-            self.failure = failure.message
-            logger.critical("No more writes: %s", failure.message)
+            self._give_up(failure)
+        if isinstance(failure, DiskFailure | InDoubt):  # what reached the write-ahead log may be found there at the next start
+            kind = InDoubt
         for _, future in group:
-            future.set_exception(Unavailable(failure.message))
+            future.set_exception(kind(failure.message))
+
+    def _give_up(self, failure: DiskFailure) -> None:
+        self.must_restart = not isinstance(failure, DamagedFile)
+        self.failure = failure.message
+        logger.critical("No more writes: %s", failure.message)
 
     def _attempt(self, group: list[_Item], careful: bool, last: bool) -> list[tuple[Any, Exception | None]]:
         """One transaction for the group: a reply or an error for each. Raises when the transaction as a whole failed.
@@ -165,7 +174,7 @@ class Ingest:
         fails, everything is undone and done again, carefully.
         """
         if self.failure:
-            raise DiskFailure(self.failure)
+            raise Unavailable(self.failure)
         db = self._database.write()
         committed = False
         outcomes: list[tuple[Any, Exception | None]] = []
@@ -209,8 +218,7 @@ class Ingest:
                 finally:
                     db.rollback()
             except DiskFailure as error:
-                self.failure = error.message
-                logger.critical("No more writes: %s", error.message)
+                self._give_up(error)
             except Unavailable as error:
                 logger.warning("A chore has to wait: %s", error.message)
             except Exception:  # a chore is never worth the writer

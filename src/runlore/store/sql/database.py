@@ -39,8 +39,21 @@ class Conflict(Unavailable):
     """The transaction lost a race against another process (deadlock, duplicate key): it may be tried again."""
 
 
+class InDoubt(Unavailable):
+    """The commit was begun and its outcome is not known: the operation may have been carried out.
+
+    The status is not the 503 of `Unavailable`, after which clients repeat even what must not happen twice.
+    """
+
+    status = 504
+
+
 class DiskFailure(Unavailable):
-    """The disk refused a write or the file is damaged. Nothing more may be acknowledged by this process."""
+    """The disk refused a write. Nothing more may be acknowledged by this process; a new one reads what is really there."""
+
+
+class DamagedFile(DiskFailure):
+    """The database file is damaged. Nothing more may be written; what can be read may be read, and a new process is no help."""
 
 
 class Transaction(Protocol):

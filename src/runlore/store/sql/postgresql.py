@@ -15,6 +15,7 @@ from runlore.store.sql.database import (
     READ_SECONDS,
     Conflict,
     Dialect,
+    InDoubt,
     LostConnection,
     Pool,
     Row,
@@ -144,13 +145,15 @@ class PostgresDatabase:
     def _connect_writer(self) -> Any:
         """A connection whose commits wait for the disk; says so loudly where the server as a whole does not."""
         writer = self._connect(_WRITE)
-        names = ("synchronous_commit", "fsync", "full_page_writes")
-        settings = {name: writer.execute(f"SHOW {name}").fetchone()[0] for name in names}
-        if settings["synchronous_commit"] == "off":
-            writer.execute("SET synchronous_commit = on")
-        for name in names[1:]:
-            if settings[name] == "off":
-                logger.warning("PostgreSQL runs with %s=off: a power failure can lose or damage what was acknowledged.", name)
+        unsafe = {"fsync": "off", "full_page_writes": "off", "data_sync_retry": "on"}
+        settings = {name: writer.execute(f"SHOW {name}").fetchone()[0] for name in ("synchronous_commit", *unsafe)}
+        waits = settings["synchronous_commit"]  # set in any case: who changes the default later does not change this session
+        writer.execute(f"SET synchronous_commit = {'on' if waits == 'off' else waits}")
+        for name, value in unsafe.items():
+            if settings[name] == value:
+                logger.warning(
+                    "PostgreSQL runs with %s=%s: a power failure can lose or damage what was acknowledged.", name, value
+                )
         return writer
 
 
@@ -222,7 +225,7 @@ class PostgresTransaction:
         try:
             self.execute("COMMIT")
         except LostConnection as error:  # whether it was committed is not known: it must not be tried again from here
-            raise Unavailable(f"The connection to PostgreSQL broke during the commit: {error}") from error
+            raise InDoubt(f"The connection to PostgreSQL broke during the commit, which may have happened: {error}") from error
         if self._cursor.statusmessage != "COMMIT":
             raise Unavailable(f"PostgreSQL did not commit: {self._cursor.statusmessage}.")
 

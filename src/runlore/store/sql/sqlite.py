@@ -25,6 +25,7 @@ from runlore.exceptions import InvalidParameter, InvalidState, RunloreError, Una
 from runlore.store.sql.database import (
     EARLIER_RUNS,
     READ_SECONDS,
+    DamagedFile,
     Dialect,
     DiskFailure,
     Pool,
@@ -78,6 +79,7 @@ class SqliteDatabase:
             raise
 
     def _open_writer(self) -> Any:
+        self._refuse_a_lost_file()
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
@@ -89,6 +91,16 @@ class SqliteDatabase:
             writer.close()
             raise InvalidState(f"{self.path} can not use a write-ahead log (its journal is {mode!r}). Put it on a local disk.")
         return writer
+
+    def _refuse_a_lost_file(self) -> None:
+        """SQLite would make a new database here, and remove the write-ahead log that holds the end of the old one."""
+        log = self.path.with_name(self.path.name + "-wal")
+        with suppress(FileNotFoundError):
+            if log.stat().st_size and not (self.path.exists() and self.path.stat().st_size):
+                raise DamagedFile(
+                    f"{self.path} is missing or empty, but its write-ahead log {log.name} is there. Put the file back, or "
+                    "restore a backup; to begin a new store, move the log away."
+                )
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -139,6 +151,26 @@ class SqliteDatabase:
         self._writer.execute("VACUUM INTO ?", (str(part),))
         part.chmod(0o600)
         part.replace(target)
+
+    def copy_to(self, target: Path) -> None:
+        """Write a copy as of now to a new file, private and on stable storage. Writers go on meanwhile.
+
+        Raises `DiskFailure` when the copy is not sound: then neither is this database.
+        """
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        source, copy = self._connect(_READER_PRAGMAS), self._module.connect(str(target), isolation_level=None)
+        try:
+            source.backup(copy)  # in one step: all of one snapshot
+            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except self._module.Error as error:
+            raise self._translate(error) from error
+        finally:
+            copy.close()
+            source.close()
+        if found != "ok":
+            raise DiskFailure(f"The copy of {self.path} is damaged: {found}. hint: runlore doctor")
+        with target.open("rb+") as file:
+            os.fsync(file)
 
     def reopened(self) -> SqliteDatabase:
         """Fresh connections to the same file."""
@@ -311,8 +343,12 @@ class _Translator:
                 return Unavailable("The disk of the database is full. Nothing was written; try again when there is space.")
             case 8:
                 return Unavailable(f"The database can not be written: {error}.")
-            case 10 | 11 | 26:  # IOERR, CORRUPT, NOTADB
+            case 10:
                 return DiskFailure(f"The database file failed: {error}. Check the disk, then restart.")
+            case 11:
+                return DamagedFile(f"The database file is damaged: {error}. Keep a copy of it, then restore a backup.")
+            case 26:
+                return DamagedFile(f"The database file is damaged, or something else: {error}. Keep a copy, restore a backup.")
             case 14:
                 return Unavailable(f"The database file can not be opened: {error}.")
         return error

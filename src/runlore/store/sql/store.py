@@ -90,6 +90,18 @@ class SqlStore:
         """Why the store takes no more writes until it is opened anew (a disk error); None while all is well."""
         return self._ingest.failure
 
+    @property
+    def must_restart(self) -> bool:
+        """Whether the store failed in a way that a new process may get over: the disk refused a write."""
+        return self._ingest.must_restart
+
+    def secret(self, name: str) -> bytes:
+        """A key of this store's own, the same for every process that opens it."""
+        with self._database.read() as db:
+            row = db.one("SELECT value FROM secret WHERE name = ?", (name,))
+        assert row is not None, f"the schema makes no secret {name!r}"
+        return bytes.fromhex(row[0])
+
     def close(self) -> None:
         """Write what waits and close all connections."""
         with door:
