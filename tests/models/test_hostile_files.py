@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from sklearn.linear_model import LogisticRegression
 
 import runlore.sklearn
 from runlore.exceptions import InvalidParameter, RunloreError, Untrusted
+from runlore.models import flavor
 from runlore.models.manifest import MANIFEST_FILE
+from runlore.models.model import Model
+from runlore.models.signature import infer_signature
 
 
 @pytest.fixture
@@ -139,3 +144,42 @@ def test_long_texts_are_no_numbers(foreign: Path) -> None:
         f"{file.read_text()}\nmetadata:\n  note: '{'1' * 5_000}'\n  words: {'well ' * 5_000}\n  path: {'a/' * 3_000}\n"
     )
     assert runlore.sklearn.load_model(foreign).n_features_in_ == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+@pytest.mark.parametrize("shared", ["model.pkl", "MLmodel", ".", "..", "code"])
+def test_nobody_can_exchange_a_file_between_its_check_and_its_use(
+    tmp_path: Path, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others may write, the check and the use are made on a private copy."""
+    place = tmp_path / "shared" / "model"
+    place.parent.mkdir()
+    helper = tmp_path / "helper.py"
+    helper.write_text("x = 1")
+    classifier = LogisticRegression().fit(np.eye(4), [0, 1, 0, 1])
+    runlore.sklearn.save_model(classifier, place, serialization_format="pickle", code_paths=[str(helper)])
+    (place / shared).chmod(0o777)
+    check = flavor.check_manifest
+    places = []
+
+    def check_and_exchange(directory: Path, digest: str | None = None) -> bool:
+        ours = check(directory, digest)
+        places.append(directory)
+        (place / "model.pkl").write_bytes(b"cos\ngetcwd\n(tR.")  # what the other user would do now
+        return ours
+
+    monkeypatch.setattr(flavor, "check_manifest", check_and_exchange)
+    assert runlore.sklearn.load_model(place).n_features_in_ == 4
+    assert places[0] != place
+    assert stat.S_IMODE(places[0].parent.stat().st_mode) == 0o700 if places[0].parent.exists() else True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+def test_a_signature_reaches_a_model_in_a_shared_directory(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    runlore.sklearn.save_model(LogisticRegression().fit(np.eye(4), [0, 1, 0, 1]), place, serialization_format="pickle")
+    place.chmod(0o777)
+    signature = infer_signature(np.eye(4))
+    flavor.set_signature(str(place), signature)
+    assert Model.load(place).signature == signature
+    assert runlore.sklearn.load_model(place).n_features_in_ == 4

@@ -144,3 +144,17 @@ def test_other_directories_are_fine(tmp_path: Path, mode: int) -> None:
         assert (place / "runlore.db").stat().st_mode & 0o777 == 0o600
     with closing(open_store(str(place / "new"))):
         assert (place / "new").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can make files of others")
+def test_root_passes_over_what_another_user_left_in_a_shared_directory(tmp_path: Path) -> None:
+    shared, home = tmp_path / "shared", tmp_path / "home"
+    for place in (shared, home):
+        (place / ".runlore").mkdir(parents=True)
+        os.chown(place / ".runlore", 12_345, 12_345)
+    os.chown(home, 12_345, 12_345)
+    with pytest.raises(InvalidState, match="another user"):
+        nearest(shared)
+    (shared / "work").mkdir()
+    assert locate(shared / "work") == shared / "work" / ".runlore"
+    assert locate(home) == home / ".runlore"

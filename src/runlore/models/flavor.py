@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import warnings
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +34,7 @@ from runlore.exceptions import InvalidParameter, NotFound, RunloreError
 from runlore.fluent import context
 from runlore.fluent.registry import register_model
 from runlore.models.example import Example
-from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, write_manifest
+from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, others_can_not_change, write_manifest
 from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
 from runlore.models.requirements import write_requirements
 from runlore.models.signature import ModelSignature, infer_signature
@@ -215,23 +216,35 @@ def fetch(model_uri: str | Path, dst_path: str | Path | None = None, consent: Co
     consent = consent or Consent()
     uri = str(model_uri)
     if (directory := _local_directory(uri)) is not None:
-        return LocalModel(directory, Model.load(directory), check_manifest(directory), consent)
+        if others_can_not_change(directory):
+            return LocalModel(directory, Model.load(directory), check_manifest(directory), consent)
+        if not (directory / MANIFEST_FILE).is_file():
+            return LocalModel(directory, Model.load(directory), False, consent)
+        return _private(lambda copy: shutil.copytree(directory, copy, symlinks=True, dirs_exist_ok=True), None, consent)
     if dst_path is not None and not Path(dst_path).is_dir():
         raise NotFound(f"The directory dst_path={str(dst_path)!r} does not exist.")
     client = MlflowClient()
     store = client.registry_store if isinstance(parse_reference(uri), VersionReference) else client.store
     location = resolve(uri, store, foreign=True)
-    directory = Path(tempfile.mkdtemp(prefix="runlore-model-"))
+    blobs = open_blobs(location, store, foreign=True)
+    local = _private(lambda copy: blobs.download(ArtifactPath(""), copy), _recorded_digest(client, location), consent)
+    if dst_path is not None:
+        shutil.copytree(local.path, dst_path, dirs_exist_ok=True)
+    return local
+
+
+def _private(fill: Callable[[Path], object], digest: str | None, consent: Consent) -> LocalModel:
+    """A model in a directory where nobody else can exchange a file between its check and its use."""
+    private = tempfile.mkdtemp(prefix="runlore-model-")
+    directory = Path(private, "model")  # gets the modes of what is copied
     try:
-        open_blobs(location, store, foreign=True).download(ArtifactPath(""), directory)
-        ours = check_manifest(directory, _recorded_digest(client, location))
-        local = LocalModel(directory, Model.load(directory), ours, consent)
-        if dst_path is not None:
-            shutil.copytree(directory, dst_path, dirs_exist_ok=True)
+        directory.mkdir()
+        fill(directory)
+        local = LocalModel(directory, Model.load(directory), check_manifest(directory, digest), consent)
     except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(private, ignore_errors=True)
         raise
-    weakref.finalize(local, shutil.rmtree, directory, True)
+    weakref.finalize(local, shutil.rmtree, private, True)
     return local
 
 
@@ -273,8 +286,10 @@ def set_signature(model_uri: str, signature: ModelSignature) -> None:
     local = fetch(model_uri)
     local.model.signature = signature
     local.model.save(local.path / MLMODEL_FILE_NAME)
-    if _local_directory(model_uri) is not None:
-        _reseal(local)
+    if (directory := _local_directory(model_uri)) is not None:
+        names = (MLMODEL_FILE_NAME, MANIFEST_FILE) if _reseal(local) else (MLMODEL_FILE_NAME,)
+        for name in names if local.path != directory else ():
+            shutil.copyfile(local.path / name, directory / name)
         return
     client = MlflowClient()
     location = resolve(model_uri, client.store, foreign=True)

@@ -140,6 +140,26 @@ def model_files(directory: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(directory).as_posix(), path
 
 
+def others_can_not_change(directory: Path) -> bool:
+    """True when only this user (and root) may exchange files under `directory`, or the directory itself.
+
+    Between the check of a digest and the use of the file, others must not be able to put another one in its place.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    place = directory.resolve()
+    inside = (Path(folder, name) for folder, folders, names in os.walk(place) for name in ("", *folders, *names))
+    return all(_is_private(path.lstat()) for path in inside) and all(
+        _is_private(facts) or facts.st_mode & stat.S_ISVTX for facts in map(Path.stat, place.parents)
+    )
+
+
+def _is_private(facts: os.stat_result) -> bool:
+    """Nobody else may write. The user's own group is taken for nobody else: it is where the umask is 002."""
+    of_others = facts.st_mode & stat.S_IWOTH or (facts.st_mode & stat.S_IWGRP and facts.st_gid not in (0, os.getgid()))
+    return facts.st_uid in (0, os.getuid()) and not of_others
+
+
 def key_path() -> Path:
     """Where this installation's key is, or will be."""
     configured = settings().config_directory

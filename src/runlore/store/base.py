@@ -95,10 +95,13 @@ def _refuse_shared(directory: Path) -> None:
     """Raise `InvalidState` when every user of this machine may exchange files in `directory`.
 
     They could put a link or a database of their own in the place of ours. Where only owners may remove files (`/tmp`), they
-    can not.
+    can not, but the owner of the directory can.
     """
-    mode = directory.stat().st_mode
-    if os.name == "posix" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+    if not hasattr(os, "getuid"):
+        return
+    facts = directory.stat()
+    mode, sticky = facts.st_mode, facts.st_mode & stat.S_ISVTX and facts.st_uid in (0, os.getuid())
+    if mode & stat.S_IWOTH and not sticky:
         raise InvalidState(
             f"{directory} may be written by every user of this machine (mode {stat.filemode(mode)}), who could exchange the "
             f"files in it. Use a directory in it, which will be private, or run: chmod o-w '{directory}'"

@@ -19,6 +19,7 @@ def locate(start: Path | None = None) -> Path:
 
     `RUNLORE_DIR` wins; then the nearest `.runlore/` from `start` (the working directory) upwards; then one at the git root;
     then one in `start`. A `.runlore/` that belongs to another user is passed over: whoever owns it decides what is in it.
+    Raises `InvalidState` where a new one would have to have its name.
     """
     if chosen := settings().directory:
         return Path(chosen).expanduser().absolute()
@@ -32,10 +33,13 @@ def nearest(start: Path) -> Path:
     for place in places:
         if (place / NAME).is_dir() and _ours(place / NAME):
             return place / NAME
-    for place in places:
-        if (place / ".git").exists():
-            return place / NAME
-    return start / NAME
+    root = next((place for place in places if (place / ".git").exists()), start)
+    if (root / NAME).is_dir():  # not ours, or it would have been found
+        raise InvalidState(
+            f"{root / NAME} belongs to another user, who decides what is in it. Work in another directory, or set "
+            f"RUNLORE_DIR={root / NAME} if you trust its owner."
+        )
+    return root / NAME
 
 
 def create(directory: Path) -> Path:
@@ -62,7 +66,9 @@ def _ours(directory: Path) -> bool:
     if not hasattr(os, "getuid"):
         return True
     owner, user = directory.stat().st_uid, os.getuid()
-    if user in (0, owner):
+    if user == owner:
         return True
+    if user == 0 and owner == directory.parent.stat().st_uid:
+        return True  # root at work in somebody's directory, as in a container; not what somebody left in /tmp
     logger.warning("%s belongs to another user and is passed over. Set RUNLORE_DIR=%s to use it.", directory, directory)
     return False
