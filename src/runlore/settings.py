@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_CONFIG_DIR`, else `$XDG_CONFIG_HOME/runlore`: where this user's key is kept; `None`: `~/.config/runlore`."""
     traceback: bool = False
     """`RUNLORE_TRACEBACK`: commands show where an unforeseen error happened."""
+    no_color: bool = False
+    """`NO_COLOR`: commands write plain text on terminals too."""
     truncate_long_values: str | None = None
     """"true" (or nothing): params and tags of runs that are too long are cut, with a warning; "false": they are refused."""
 
@@ -54,6 +56,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
+        no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
     )

@@ -18,8 +18,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "server": ("runlore.cli.server:server", "Serve a store to clients and browsers."),
     "ui": ("runlore.cli.server:ui", "Open the dashboard of a directory in the browser."),
     "run": ("runlore.cli.run:run", "Run a training script."),
+    "experiments": ("runlore.cli.experiments:experiments", "List, describe, delete and restore experiments."),
+    "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
+    "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
+    "backup": ("runlore.cli.backup:backup", "Copy a store that is in use."),
+    "gc": ("runlore.cli.gc:gc", "Delete for good what is in the trash."),
 }
 """Name -> (where it is defined, one line of help, so that `runlore --help` imports nothing)."""
+
+
+def colour() -> bool | None:
+    """False where the environment forbids colour, None where the terminal decides."""
+    return False if read_settings().no_color else None
 
 
 class LazyGroup(click.Group):
@@ -52,6 +62,8 @@ def group() -> None:
     runlore ui                     look at the runs of this project
     runlore server                 a server for MLflow and Runlore clients
     runlore run train.py           run a training script
+    runlore runs list              look from the command line
+    runlore gc --dry-run           what deleting the trash for good would free
 
     Tab completion: eval "$(_RUNLORE_COMPLETE=bash_source runlore)" (or zsh_source, fish_source).
     """
@@ -60,7 +72,7 @@ def group() -> None:
 def main() -> None:
     """The entry point: exit code 0, or one line on stderr and 1 (2 for wrong usage)."""
     try:
-        group(prog_name="runlore")
+        group(prog_name="runlore", color=colour())
     except RunloreError as error:
         _fail(error.message)
     except Exception as error:  # the boundary: a user reads one line, a developer asks for the rest
@@ -70,7 +82,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True, color=colour())
     sys.exit(1)
 
 

@@ -1,0 +1,143 @@
+"""`runlore runs`: look at runs, put them into the trash, take them out, move them."""
+
+from __future__ import annotations
+
+import click
+
+from runlore.api.dashboard import GetExperimentSummaries
+from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
+from runlore.api.trash import MoveRuns
+from runlore.cli.output import counted, print_fields, print_json, print_table, time_text
+from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
+from runlore.entities import Run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def runs() -> None:
+    """Look at runs, put them into the trash, take them out, move them.
+
+    RUN is a run id, or the first digits of one (at least four). EXPERIMENT is an id or a name.
+
+    \b
+    Examples:
+      runlore runs list --experiment fruit --filter "metrics.loss < 0.1"
+      runlore runs list --deleted --json
+      runlore runs describe 3f2a
+      runlore runs delete 3f2a 91bc          `runlore gc` deletes for good
+      runlore runs restore 3f2a
+      runlore runs move 3f2a --to vegetables --children
+    """
+
+
+@runs.command("list")
+@click.option("--experiment", "-e", multiple=True, shell_complete=complete_experiment, help="Only of these; else of all.")
+@click.option("--filter", "query", default="", metavar="TEXT", help="Which runs, as in search_runs().")
+@click.option("--order-by", multiple=True, metavar="TEXT", help='Such as "metrics.loss ASC"; else the newest first.')
+@click.option("--deleted", "view", flag_value="DELETED_ONLY", help="Those in the trash.")
+@click.option("--all", "view", flag_value="ALL", help="Both.")
+@click.option("--max", "most", default=50, show_default=True, type=click.IntRange(1, 50_000), help="How many at most.")
+@json_option
+@store_option
+def list_command(
+    experiment: tuple[str, ...],
+    query: str,
+    order_by: tuple[str, ...],
+    view: str | None,
+    most: int,
+    as_json: bool,
+    store: str | None,
+) -> None:
+    """List runs."""
+    with opened(store) as opened_store:
+        if experiment:
+            ids = [find_experiment(opened_store, text).experiment_id for text in experiment]
+        else:
+            ids = [item.experiment_id for item in opened_store.call(GetExperimentSummaries(view_type="ALL")).experiments]
+        operation = SearchRuns(
+            experiment_ids=ids,
+            filter=query,
+            order_by=list(order_by),
+            run_view_type=view or "ACTIVE_ONLY",  # type: ignore[arg-type]
+            max_results=most,
+        )
+        reply = opened_store.call(operation)
+    if as_json:
+        print_json(reply.runs)
+        return
+    print_table(["RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED", "USER"], [_row(run) for run in reply.runs])
+    if reply.next_page_token:
+        click.echo(f"… and more than these {most}: --max shows them.", err=True)
+
+
+def _row(run: Run) -> list[str]:
+    info = run.info
+    return [info.run_id, info.run_name, info.experiment_id, info.status, time_text(info.start_time), info.user_id]
+
+
+@runs.command()
+@click.argument("run", shell_complete=complete_run)
+@json_option
+@store_option
+def describe(run: str, as_json: bool, store: str | None) -> None:
+    """Show one run: what went in and the last value of each metric."""
+    with opened(store) as opened_store:
+        found = opened_store.call(GetRun(run_id=find_run(opened_store, run))).run
+    if as_json:
+        print_json(found)
+        return
+    info, data = found.info, found.data
+    print_fields(
+        [
+            ("id", info.run_id),
+            ("name", info.run_name),
+            ("experiment", info.experiment_id),
+            ("status", info.status),
+            ("stage", info.lifecycle_stage),
+            ("user", info.user_id),
+            ("started", time_text(info.start_time)),
+            ("ended", time_text(info.end_time)),
+            ("artifacts", info.artifact_uri),
+            *((f"param {key}", value) for key, value in sorted(data.params.items())),
+            *((f"metric {key}", f"{value:g}") for key, value in sorted(data.metrics.items())),
+            *((f"tag {key}", value) for key, value in sorted(data.tags.items())),
+        ]
+    )
+
+
+@runs.command()
+@click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@store_option
+def delete(run: tuple[str, ...], store: str | None) -> None:
+    """Put runs into the trash."""
+    with opened(store) as opened_store:
+        found = [find_run(opened_store, text) for text in run]
+        for run_id in found:
+            opened_store.call(DeleteRun(run_id=run_id))
+    click.echo(f"{counted(len(found), 'run')} moved to the trash.", err=True)
+
+
+@runs.command()
+@click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@store_option
+def restore(run: tuple[str, ...], store: str | None) -> None:
+    """Take runs out of the trash."""
+    with opened(store) as opened_store:
+        found = [find_run(opened_store, text) for text in run]
+        for run_id in found:
+            opened_store.call(RestoreRun(run_id=run_id))
+    click.echo(f"{counted(len(found), 'run')} restored.", err=True)
+
+
+@runs.command()
+@click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@click.option("--to", "target", required=True, metavar="EXPERIMENT", shell_complete=complete_experiment, help="Where to.")
+@click.option("--children", is_flag=True, help="Take the runs below them along.")
+@store_option
+def move(run: tuple[str, ...], target: str, children: bool, store: str | None) -> None:
+    """Move runs, and the models that they logged, to another experiment. Their files stay where they are."""
+    with opened(store) as opened_store:
+        found = [find_run(opened_store, text) for text in run]
+        experiment = find_experiment(opened_store, target)
+        operation = MoveRuns(run_ids=found, to_experiment_id=experiment.experiment_id, children=children)
+        moved = opened_store.call(operation).run_ids
+    click.echo(f"{counted(len(moved), 'run')} moved to experiment {experiment.experiment_id} ({experiment.name}).", err=True)
