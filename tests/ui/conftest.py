@@ -92,7 +92,7 @@ def tab(chromium: Any, served: Seeded) -> Iterator[Any]:
         permissions=["clipboard-read", "clipboard-write"],
     )
     # Conditions are waited for, never times: the limit only says when a loaded machine has had its chance.
-    context.set_default_timeout(45_000)
+    context.set_default_timeout(30_000)
     opened = context.new_page()
     opened.problems = []
     opened.on("pageerror", lambda error: opened.problems.append(f"script error: {error}"))

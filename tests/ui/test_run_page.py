@@ -182,7 +182,7 @@ def test_a_logged_model_is_a_folder_among_the_files_of_its_run(page: Any, served
     files = page.get_by_role("navigation", name="Files")
     page.get_by_role("article", name="MLmodel").get_by_text("pytorch").wait_for()
     files.get_by_role("button", name="data").click()
-    files.get_by_role("button", name="weights.bin").nth(0).click()
+    files.get_by_title("data/weights.bin").click()
     page.get_by_role("article", name="data/weights.bin").wait_for()
     assert f"model={served.logged_model}" in page.url
     files.get_by_role("button", name="notes.txt").click()

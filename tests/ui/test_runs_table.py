@@ -124,6 +124,50 @@ def test_reload_and_back_give_the_same_table(page: Any, served: Seeded) -> None:
     assert (page.url, cells(page, "Run"), page.get_by_role("status").inner_text()) == before
 
 
+def row_of(page: Any, name: str) -> int:
+    """The row of a run, 2 for the first."""
+    return int(page.get_by_role("row").filter(has=page.get_by_role("link", name=name)).get_attribute("aria-rowindex"))
+
+
+def test_children_stand_under_their_parent_and_fold(page: Any, served: Seeded) -> None:
+    open_table(page, served)
+    assert row_of(page, "its-child") == row_of(page, "with-files") + 1
+    page.get_by_role("button", name="Nested runs of with-files").click()
+    page.get_by_role("link", name="its-child").wait_for(state="detached")
+    page.get_by_role("status").filter(has_text="43 runs").wait_for()
+    page.get_by_role("button", name="Nested runs of with-files").click()
+    page.get_by_role("link", name="its-child").wait_for()
+
+
+def test_other_orders_say_whose_child_a_run_is(page: Any, served: Seeded) -> None:
+    open_table(page, served, "?sort=attributes.run_name&f=attributes.run_name+%3D+'its-child'")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="its-child"))
+    row.get_by_title("Child of with-files").wait_for()
+    assert page.get_by_role("button", name="Nested runs of").count() == 0
+
+
+def hue_of(place: Any) -> str:
+    """The colour of the run that is named there."""
+    return str(place.locator("[data-hue]").first.get_attribute("data-hue"))
+
+
+def test_a_run_has_one_colour_everywhere(page: Any, served: Seeded) -> None:
+    open_table(page, served)
+    names = ("one-bad-batch", "with-files", "its-child")
+    hues = [hue_of(page.get_by_role("link", name=name)) for name in names]
+    assert len(set(hues)) == 3
+    page.get_by_role("link", name="Chart first 20").click()
+    page.get_by_role("complementary", name="Runs in the charts").get_by_role("link", name="its-child").wait_for()
+    assert [hue_of(page.get_by_role("link", name=name)) for name in names] == hues
+    page.goto(f"/e/{served.experiment}/r/{served.files}/overview")
+    page.get_by_role("link", name="its-child").locator("[data-hue]").wait_for()
+    assert hue_of(page.get_by_role("heading", name="with-files")) == hues[1]
+    assert hue_of(page.get_by_role("link", name="its-child")) == hues[2]
+    page.get_by_role("link", name="its-child").click()
+    page.get_by_role("link", name="with-files").locator("[data-hue]").wait_for()
+    assert [hue_of(page.get_by_role("link", name="with-files")), hue_of(page.get_by_role("heading"))] == hues[1:]
+
+
 def test_live_run_appears_and_its_metric_moves(page: Any, served: Seeded) -> None:
     rest = Rest(served.url)
     experiment = rest.post("experiments/create", name="live")["experiment_id"]

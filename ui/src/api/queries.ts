@@ -1,6 +1,7 @@
 /** Every question that the pages ask, as TanStack Query options: one key and one fetch each. */
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { runOrder } from "@/lib/colours";
 import { type FileOwner, fileUrl, get, getBytes, post } from "./client";
 import { querySeries } from "./series";
 import type {
@@ -66,6 +67,21 @@ export async function fetchRuns(query: QueryRuns, signal?: AbortSignal): Promise
 
 export const runsQuery = (query: QueryRuns) =>
   queryOptions({ queryKey: ["runs", query], queryFn: ({ signal }) => fetchRuns(query, signal) });
+
+/** How many runs of an experiment have a style by their number; older ones have one by their id. */
+const NUMBERED = 1000;
+
+export const runOrderQuery = (experimentId: string) =>
+  queryOptions({
+    queryKey: ["run order", experimentId],
+    queryFn: async ({ signal }) => {
+      const sort = [{ column: "attributes.start_time", descending: true }];
+      const query = { experiment_ids: [experimentId], sort, columns: [], limit: NUMBERED, view_type: "ALL" as const };
+      const { run_ids, total } = await fetchRuns(query, signal);
+      return runOrder(run_ids, total);
+    },
+    staleTime: 30_000,
+  });
 
 export const overviewQuery = (runId: string) =>
   queryOptions({

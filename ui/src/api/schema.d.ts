@@ -7,10 +7,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bytes of one file of a logged model. */
         get: operations["DownloadLoggedModelArtifact"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ajax-api/2.0/mlflow/upload-artifact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["UploadRunArtifact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -24,7 +39,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Files under `path` of the proxied artifact root. */
         get: operations["ListProxiedArtifacts"];
         put?: never;
         post?: never;
@@ -41,13 +55,90 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bytes of one file. The first part of the path is the experiment. One `Range` is honoured. */
         get: operations["DownloadArtifact"];
-        /** Store the body as one file, replacing one of that name. The file appears when it is whole. */
         put: operations["UploadArtifact"];
         post?: never;
-        /** Remove a file, or everything under a directory. */
         delete: operations["DeleteArtifact"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow-artifacts/mpu/abort/{experiment_id}/{directory}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["AbortMultipartUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow-artifacts/mpu/complete/{experiment_id}/{directory}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["CompleteMultipartUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow-artifacts/mpu/create/{experiment_id}/{directory}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["CreateMultipartUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow-artifacts/presigned/{experiment_id}/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["GetFileAddress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow-artifacts/signed/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["DownloadSigned"];
+        put: operations["UploadSigned"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -60,10 +151,41 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Files under `path` of a run. */
         get: operations["ListArtifacts"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow/artifacts/presigned-download-url": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["CreatePresignedDownloadUrl"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow/artifacts/presigned-upload-url": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["CreatePresignedUploadUrl"];
         delete?: never;
         options?: never;
         head?: never;
@@ -79,7 +201,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make an experiment. The name must not be that of an active one. */
         post: operations["CreateExperiment"];
         delete?: never;
         options?: never;
@@ -96,7 +217,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Move an experiment and its runs to the trash. */
         post: operations["DeleteExperiment"];
         delete?: never;
         options?: never;
@@ -113,7 +233,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Remove one tag. The tag must exist. */
         post: operations["DeleteExperimentTag"];
         delete?: never;
         options?: never;
@@ -128,7 +247,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One experiment by id, deleted ones too. */
         get: operations["GetExperiment"];
         put?: never;
         post?: never;
@@ -145,7 +263,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One experiment by name: the active one, else the one deleted last. */
         get: operations["GetExperimentByName"];
         put?: never;
         post?: never;
@@ -164,7 +281,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take an experiment and the runs deleted with it out of the trash. */
         post: operations["RestoreExperiment"];
         delete?: never;
         options?: never;
@@ -179,11 +295,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Experiments that match a filter, newest first unless ordered otherwise. */
         get: operations["SearchExperimentsByGet"];
         put?: never;
-        /** Experiments that match a filter, newest first unless ordered otherwise. */
         post: operations["SearchExperiments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow/experiments/search-datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["SearchDatasets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -199,7 +329,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set one tag, replacing its value. */
         post: operations["SetExperimentTag"];
         delete?: never;
         options?: never;
@@ -216,7 +345,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Rename an experiment. */
         post: operations["UpdateExperiment"];
         delete?: never;
         options?: never;
@@ -233,7 +361,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Announce a model; its files follow, then `FinalizeLoggedModel`. */
         post: operations["CreateLoggedModel"];
         delete?: never;
         options?: never;
@@ -250,7 +377,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Logged models of the given experiments that match a filter, newest first unless ordered otherwise. */
         post: operations["SearchLoggedModels"];
         delete?: never;
         options?: never;
@@ -265,15 +391,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One logged model. */
         get: operations["GetLoggedModel"];
         put?: never;
         post?: never;
-        /** Move a logged model to the trash. */
         delete: operations["DeleteLoggedModel"];
         options?: never;
         head?: never;
-        /** Say that the files are complete, or that the upload failed. */
         patch: operations["FinalizeLoggedModel"];
         trace?: never;
     };
@@ -284,7 +407,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Files under a directory of a logged model. */
         get: operations["ListLoggedModelArtifacts"];
         put?: never;
         post?: never;
@@ -303,7 +425,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add params to a logged model. */
         post: operations["LogLoggedModelParams"];
         delete?: never;
         options?: never;
@@ -324,7 +445,6 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Set tags, replacing their values. */
         patch: operations["SetLoggedModelTags"];
         trace?: never;
     };
@@ -338,7 +458,6 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove one tag. */
         delete: operations["DeleteLoggedModelTag"];
         options?: never;
         head?: never;
@@ -352,8 +471,23 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All points of one metric of one run, in pages of at most 25,000. */
         get: operations["GetMetricHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/2.0/mlflow/metrics/get-history-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["GetMetricHistoryBulk"];
         put?: never;
         post?: never;
         delete?: never;
@@ -369,7 +503,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A sample of at most `max_results` points of one metric for each of several runs, with first, last, min and max kept. */
         get: operations["GetMetricHistoryBulkInterval"];
         put?: never;
         post?: never;
@@ -388,10 +521,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Add a version. `source` is `runs:/…`, `models:/…`, `mlflow-artifacts:/…` or an object-store URI; local paths are refused.
-         * @description The files that the version will serve are pinned at creation: a source that names a logged model resolves to that model's artifact location.
-         */
         post: operations["CreateModelVersion"];
         delete?: never;
         options?: never;
@@ -409,7 +538,6 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete one version and its aliases. */
         delete: operations["DeleteModelVersion"];
         options?: never;
         head?: never;
@@ -426,7 +554,6 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove one tag. */
         delete: operations["DeleteModelVersionTag"];
         options?: never;
         head?: never;
@@ -440,7 +567,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One version. */
         get: operations["GetModelVersion"];
         put?: never;
         post?: never;
@@ -457,7 +583,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where the files of a version are: its storage location. */
         get: operations["GetModelVersionDownloadUri"];
         put?: never;
         post?: never;
@@ -474,7 +599,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Versions that match a filter, changed last first unless ordered otherwise. */
         get: operations["SearchModelVersions"];
         put?: never;
         post?: never;
@@ -493,7 +617,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set one tag, replacing its value. */
         post: operations["SetModelVersionTag"];
         delete?: never;
         options?: never;
@@ -510,7 +633,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Move a version to a stage: None, Staging, Production or Archived, in any letter case. */
         post: operations["TransitionModelVersionStage"];
         delete?: never;
         options?: never;
@@ -531,7 +653,6 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change the description. */
         patch: operations["UpdateModelVersion"];
         trace?: never;
     };
@@ -542,12 +663,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The version an alias points at. */
         get: operations["GetModelVersionByAlias"];
         put?: never;
-        /** Point an alias at a version, moving it when it exists. */
         post: operations["SetRegisteredModelAlias"];
-        /** Remove an alias. An alias that does not exist is no error (MLflow's rule). */
         delete: operations["DeleteRegisteredModelAlias"];
         options?: never;
         head?: never;
@@ -563,7 +681,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a registered model. Names that differ only in letter case are one name. */
         post: operations["CreateRegisteredModel"];
         delete?: never;
         options?: never;
@@ -581,7 +698,6 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a registered model and its versions; the source models and runs stay. */
         delete: operations["DeleteRegisteredModel"];
         options?: never;
         head?: never;
@@ -598,7 +714,6 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove one tag. */
         delete: operations["DeleteRegisteredModelTag"];
         options?: never;
         head?: never;
@@ -612,7 +727,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One registered model with the latest version of each stage. */
         get: operations["GetRegisteredModel"];
         put?: never;
         post?: never;
@@ -629,10 +743,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest version of each of the given stages (all stages when none is given). */
         get: operations["GetLatestVersionsByGet"];
         put?: never;
-        /** The newest version of each of the given stages (all stages when none is given). */
         post: operations["GetLatestVersions"];
         delete?: never;
         options?: never;
@@ -649,7 +761,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Rename a registered model and all its versions. */
         post: operations["RenameRegisteredModel"];
         delete?: never;
         options?: never;
@@ -664,7 +775,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Registered models that match a filter, by name unless ordered otherwise. */
         get: operations["SearchRegisteredModels"];
         put?: never;
         post?: never;
@@ -683,7 +793,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set one tag, replacing its value. */
         post: operations["SetRegisteredModelTag"];
         delete?: never;
         options?: never;
@@ -704,7 +813,6 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change the description. */
         patch: operations["UpdateRegisteredModel"];
         trace?: never;
     };
@@ -717,10 +825,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Start a run. Without a name (and without a tag `mlflow.runName`) it gets a random one such as "calm-otter-512".
-         * @description `client_run_id` lets a client make the id itself: creating the same id again answers the same run (safe to retry).
-         */
         post: operations["CreateRun"];
         delete?: never;
         options?: never;
@@ -737,7 +841,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Move a run to the trash. */
         post: operations["DeleteRun"];
         delete?: never;
         options?: never;
@@ -754,7 +857,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Remove one tag. The tag must exist. */
         post: operations["DeleteTag"];
         delete?: never;
         options?: never;
@@ -769,7 +871,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One run with the last value of each metric, deleted ones too. */
         get: operations["GetRun"];
         put?: never;
         post?: never;
@@ -788,7 +889,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Metrics, params and tags in one transaction: all or nothing. */
         post: operations["LogBatch"];
         delete?: never;
         options?: never;
@@ -805,7 +905,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say which datasets and models a run read. */
         post: operations["LogInputs"];
         delete?: never;
         options?: never;
@@ -822,7 +921,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Append one point to a metric of a run. A point that is already there (same key, step, time, value) is kept once. */
         post: operations["LogMetric"];
         delete?: never;
         options?: never;
@@ -839,10 +937,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Note that a model's files are in the run's artifacts (MLflow 2). `model_json` is its MLmodel file as JSON.
-         * @description Kept in the tag `mlflow.log-model.history`, a JSON list: the newest models that fit in a tag.
-         */
         post: operations["LogModel"];
         delete?: never;
         options?: never;
@@ -859,7 +953,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Write one param. The same value again is fine; another value is refused (MLflow's rule). */
         post: operations["LogParam"];
         delete?: never;
         options?: never;
@@ -876,7 +969,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say which logged models a run produced. */
         post: operations["LogOutputs"];
         delete?: never;
         options?: never;
@@ -893,7 +985,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take a run out of the trash. */
         post: operations["RestoreRun"];
         delete?: never;
         options?: never;
@@ -910,7 +1001,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Runs of the given experiments that match a filter (MLflow's grammar), newest first unless ordered otherwise. */
         post: operations["SearchRuns"];
         delete?: never;
         options?: never;
@@ -927,7 +1017,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set one tag, replacing its value. `mlflow.runName` renames the run. */
         post: operations["SetTag"];
         delete?: never;
         options?: never;
@@ -944,7 +1033,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Change status, end time or name of a run. */
         post: operations["UpdateRun"];
         delete?: never;
         options?: never;
@@ -959,7 +1047,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this server can do. Public. */
         get: operations["GetServerInfo"];
         put?: never;
         post?: never;
@@ -976,7 +1063,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The column catalogue of the given experiments (none given: all), restricted to names that contain `q`. */
         get: operations["GetColumns"];
         put?: never;
         post?: never;
@@ -993,7 +1079,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The experiments page in one call. */
         get: operations["GetExperimentSummaries"];
         put?: never;
         post?: never;
@@ -1012,7 +1097,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Count the files in directories of the artifact root. Directories elsewhere, and ones that do not exist, hold none. */
         post: operations["MeasureFiles"];
         delete?: never;
         options?: never;
@@ -1029,7 +1113,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take a logged model out of the trash. */
         post: operations["RestoreLoggedModel"];
         delete?: never;
         options?: never;
@@ -1044,7 +1127,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The models page in one call. */
         get: operations["GetRegistrySummary"];
         put?: never;
         post?: never;
@@ -1061,7 +1143,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The page of one registered model in one call. */
         get: operations["GetRegisteredModelPage"];
         put?: never;
         post?: never;
@@ -1080,10 +1161,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Put runs into another experiment, with the logged models that they made. Their files stay where they are.
-         * @description `children` takes along the runs that name one of these as their parent, and theirs. All or nothing.
-         */
         post: operations["MoveRuns"];
         delete?: never;
         options?: never;
@@ -1100,8 +1177,23 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A window of the runs table of the given experiments (none given: all): filter in Runlore's grammar, sort, columns. */
         post: operations["QueryRuns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["FindRuns"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1115,7 +1207,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The run page in one call. */
         get: operations["GetRunOverview"];
         put?: never;
         post?: never;
@@ -1134,10 +1225,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries.
-         * @description `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are returned, and more than `width / 2` where the data spans as many.
-         */
         post: operations["QuerySeries"];
         delete?: never;
         options?: never;
@@ -1152,7 +1239,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is in the trash for at least `older_than`. Runs of deleted experiments are part of those and are listed by themselves only with `within_experiments`; the counts include them. */
         get: operations["GetTrash"];
         put?: never;
         post?: never;
@@ -1169,7 +1255,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Directories of files that purged objects have left. */
         get: operations["GetReleasedFiles"];
         put?: never;
         post?: never;
@@ -1188,7 +1273,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say that these directories are gone. Ones that are still needed, or not known, are left as they are. */
         post: operations["ForgetReleasedFiles"];
         delete?: never;
         options?: never;
@@ -1205,7 +1289,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Which of these directories belong to a run, a logged model, a model version or a purged object whose turn will come. */
         post: operations["GetOwnedFiles"];
         delete?: never;
         options?: never;
@@ -1222,10 +1305,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Remove the files that purged runs and logged models have left (`GetReleasedFiles`), for some seconds a call.
-         * @description What a model version is made of stays, and so do files outside the artifact root. Asking again does no harm.
-         */
         post: operations["RemoveReleasedFiles"];
         delete?: never;
         options?: never;
@@ -1242,10 +1321,6 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Delete for good what has been in the trash for at least `older_than`, one slice a call; there is no way back.
-         * @description With ids, only these and what is in these experiments. An id that is gone already counts for nothing, one that is not in the trash is refused. The experiment `0` itself stays: clients that name no experiment log to it.
-         */
         post: operations["PurgeTrash"];
         delete?: never;
         options?: never;
@@ -1260,7 +1335,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bytes of one file of a run. */
         get: operations["DownloadRunArtifact"];
         put?: never;
         post?: never;
@@ -1277,7 +1351,6 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bytes of one file of a model version. */
         get: operations["DownloadModelVersionArtifact"];
         put?: never;
         post?: never;
@@ -1291,104 +1364,102 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * ColumnCatalogue
-         * @description Columns by how many runs have them, most first. `total` counts all that match, before `limit`.
-         */
+        /** AbortMultipartUpload */
+        AbortMultipartUpload: {
+            experiment_id: string;
+            directory: string;
+            path: string;
+            upload_id: string;
+        };
+        /** ColumnCatalogue */
         ColumnCatalogue: {
             columns?: components["schemas"]["ColumnInfo"][];
-            /** @description Default: 0. */
             total?: number;
         };
-        /**
-         * ColumnInfo
-         * @description One entry of the column catalogue: how many runs have it, and its numeric range where it has one.
-         */
+        /** ColumnInfo */
         ColumnInfo: {
             name: string;
             /** @enum {string} */
             kind: "attributes" | "metrics" | "params" | "tags";
             runs: number;
-            /** @description Default: false. */
             numeric?: boolean;
             distinct?: number;
             minimum?: components["schemas"]["Float"];
             maximum?: components["schemas"]["Float"];
         };
-        /**
-         * CreateExperiment
-         * @description Make an experiment. The name must not be that of an active one.
-         */
+        /** CompleteMultipartUpload */
+        CompleteMultipartUpload: {
+            experiment_id: string;
+            directory: string;
+            path: string;
+            upload_id: string;
+            parts: components["schemas"]["UploadedPart"][];
+        };
+        /** CreateExperiment */
         CreateExperiment: {
             name: string;
             artifact_location?: string;
             tags?: components["schemas"]["ExperimentTag"][];
         };
-        /**
-         * CreateExperimentReply
-         * @description The new id.
-         */
+        /** CreateExperimentReply */
         CreateExperimentReply: {
             experiment_id: string;
         };
-        /**
-         * CreateLoggedModel
-         * @description Announce a model; its files follow, then `FinalizeLoggedModel`.
-         */
+        /** CreateLoggedModel */
         CreateLoggedModel: {
-            /** @description decimal digits */
             experiment_id: string;
-            /** @description Default: "model". */
             name?: string;
             model_type?: string;
-            /** @description 32 hexadecimal digits */
             source_run_id?: string;
             params?: components["schemas"]["LoggedModelParameter"][];
             tags?: components["schemas"]["LoggedModelTag"][];
         };
-        /**
-         * CreateModelVersion
-         * @description Add a version. `source` is `runs:/…`, `models:/…`, `mlflow-artifacts:/…` or an object-store URI; local paths are refused. The files that the version will serve are pinned at creation: a source that names a logged model resolves to that model's artifact location.
-         */
+        /** CreateModelVersion */
         CreateModelVersion: {
             name: string;
             source: string;
-            /** @description 32 hexadecimal digits */
             run_id?: string;
             tags?: components["schemas"]["ModelVersionTag"][];
             run_link?: string;
             description?: string;
-            /** @description m- and 32 hexadecimal digits */
             model_id?: string;
         };
-        /**
-         * CreateRegisteredModel
-         * @description Make a registered model. Names that differ only in letter case are one name.
-         */
+        /** CreateMultipartUpload */
+        CreateMultipartUpload: {
+            experiment_id: string;
+            directory: string;
+            path: string;
+            num_parts?: number;
+        };
+        /** CreatePresignedDownloadUrl */
+        CreatePresignedDownloadUrl: {
+            run_id: string;
+            path: string;
+            expiration?: number;
+        };
+        /** CreatePresignedUploadUrl */
+        CreatePresignedUploadUrl: {
+            path: string;
+            run_id?: string;
+            model_id?: string;
+            expiration?: number;
+        };
+        /** CreateRegisteredModel */
         CreateRegisteredModel: {
             name: string;
             tags?: components["schemas"]["RegisteredModelTag"][];
             description?: string;
         };
-        /**
-         * CreateRun
-         * @description Start a run. Without a name (and without a tag `mlflow.runName`) it gets a random one such as "calm-otter-512". `client_run_id` lets a client make the id itself: creating the same id again answers the same run (safe to retry).
-         */
+        /** CreateRun */
         CreateRun: {
-            /** @description decimal digits. Default: "0". */
             experiment_id?: string;
             user_id?: string;
             run_name?: string;
-            /** @description Unix milliseconds */
             start_time?: number;
             tags?: components["schemas"]["TagEntry"][];
-            /** @description 32 hexadecimal digits */
             client_run_id?: string;
         };
-        /**
-         * Dataset
-         * @description What data went in: name, digest of its content, where it came from. `schema` and `profile` are JSON texts.
-         */
+        /** Dataset */
         Dataset: {
             name: string;
             digest: string;
@@ -1397,106 +1468,68 @@ export interface components {
             schema?: string;
             profile?: string;
         };
-        /**
-         * DatasetInput
-         * @description A dataset as used by one run.
-         */
+        /** DatasetInput */
         DatasetInput: {
             dataset: components["schemas"]["Dataset"];
             tags?: components["schemas"]["InputTag"][];
         };
-        /**
-         * DeleteExperiment
-         * @description Move an experiment and its runs to the trash.
-         */
+        /** DatasetSummary */
+        DatasetSummary: {
+            experiment_id: string;
+            name: string;
+            digest: string;
+            context?: string;
+        };
+        /** DeleteExperiment */
         DeleteExperiment: {
-            /** @description decimal digits */
             experiment_id: string;
         };
-        /**
-         * DeleteExperimentTag
-         * @description Remove one tag. The tag must exist.
-         */
+        /** DeleteExperimentTag */
         DeleteExperimentTag: {
-            /** @description decimal digits */
             experiment_id: string;
             key: string;
         };
-        /**
-         * DeleteModelVersion
-         * @description Delete one version and its aliases.
-         */
+        /** DeleteModelVersion */
         DeleteModelVersion: {
             name: string;
-            /** @description decimal digits */
             version: string;
         };
-        /**
-         * DeleteModelVersionTag
-         * @description Remove one tag.
-         */
+        /** DeleteModelVersionTag */
         DeleteModelVersionTag: {
             name: string;
-            /** @description decimal digits */
             version: string;
             key: string;
         };
-        /**
-         * DeleteRegisteredModel
-         * @description Delete a registered model and its versions; the source models and runs stay.
-         */
+        /** DeleteRegisteredModel */
         DeleteRegisteredModel: {
             name: string;
         };
-        /**
-         * DeleteRegisteredModelAlias
-         * @description Remove an alias. An alias that does not exist is no error (MLflow's rule).
-         */
+        /** DeleteRegisteredModelAlias */
         DeleteRegisteredModelAlias: {
             name: string;
             alias: string;
         };
-        /**
-         * DeleteRegisteredModelTag
-         * @description Remove one tag.
-         */
+        /** DeleteRegisteredModelTag */
         DeleteRegisteredModelTag: {
             name: string;
             key: string;
         };
-        /**
-         * DeleteRun
-         * @description Move a run to the trash.
-         */
+        /** DeleteRun */
         DeleteRun: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
         };
-        /**
-         * DeleteTag
-         * @description Remove one tag. The tag must exist.
-         */
+        /** DeleteTag */
         DeleteTag: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             key: string;
         };
-        /**
-         * DownloadUriReply
-         * @description Where the files of a version are.
-         */
+        /** DownloadUriReply */
         DownloadUriReply: {
             artifact_uri: string;
         };
-        /**
-         * Empty
-         * @description The answer of an operation that has nothing to say but "done".
-         */
+        /** Empty */
         Empty: Record<string, never>;
-        /**
-         * Experiment
-         * @description A named group of runs.
-         */
+        /** Experiment */
         Experiment: {
             experiment_id: string;
             name: string;
@@ -1506,217 +1539,159 @@ export interface components {
             creation_time?: number;
             tags?: components["schemas"]["ExperimentTag"][];
         };
-        /**
-         * ExperimentReply
-         * @description One experiment.
-         */
+        /** ExperimentReply */
         ExperimentReply: {
             experiment: components["schemas"]["Experiment"];
         };
-        /**
-         * ExperimentSummaries
-         * @description All experiments, newest activity first.
-         */
+        /** ExperimentSummaries */
         ExperimentSummaries: {
             experiments?: components["schemas"]["ExperimentSummary"][];
         };
-        /**
-         * ExperimentSummary
-         * @description One row of the experiments page.
-         */
+        /** ExperimentSummary */
         ExperimentSummary: {
             experiment_id: string;
             name: string;
-            /** @description Default: 0. */
             run_count?: number;
-            /** @description Default: 0. */
             running_count?: number;
             last_activity?: number;
             creation_time?: number;
-            /** @description Default: "active". */
             lifecycle_stage?: string;
             note?: string;
             tags?: {
                 [key: string]: string;
             };
         };
-        /**
-         * ExperimentTag
-         * @description A key and a text value on an experiment.
-         */
+        /** ExperimentTag */
         ExperimentTag: {
             key: string;
             value: string;
         };
-        /**
-         * FileInfo
-         * @description An artifact: its path relative to the artifact root, and its size in bytes unless it is a directory.
-         */
+        /** FileAddress */
+        FileAddress: {
+            url: string;
+            headers: {
+                [key: string]: string;
+            };
+            file_size: number;
+        };
+        /** FileInfo */
         FileInfo: {
             path: string;
             is_dir: boolean;
             file_size?: number;
         };
-        /**
-         * FilesReply
-         * @description Files directly under a path, without the path's own prefix.
-         */
+        /** FilesReply */
         FilesReply: {
             files?: components["schemas"]["FileInfo"][];
         };
-        /**
-         * FinalizeLoggedModel
-         * @description Say that the files are complete, or that the upload failed.
-         */
+        /** FinalizeLoggedModel */
         FinalizeLoggedModel: {
-            /** @description m- and 32 hexadecimal digits */
             model_id: string;
             /** @enum {string} */
             status: "LOGGED_MODEL_PENDING" | "LOGGED_MODEL_READY" | "LOGGED_MODEL_UPLOAD_FAILED";
         };
-        /**
-         * ForgetReleasedFiles
-         * @description Say that these directories are gone. Ones that are still needed, or not known, are left as they are.
-         */
+        /** FindRuns */
+        FindRuns: {
+            experiment_ids?: string[];
+            filter?: string;
+            /** @enum {string} */
+            run_view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+            max_results?: number;
+            order_by?: string[];
+            page_token?: string;
+        };
+        /** ForgetReleasedFiles */
         ForgetReleasedFiles: {
             uris: string[];
         };
-        /**
-         * GetLatestVersions
-         * @description The newest version of each of the given stages (all stages when none is given).
-         */
+        /** FoundRuns */
+        FoundRuns: {
+            runs?: components["schemas"]["Run"][];
+            next_page_token?: string;
+            hint?: string;
+        };
+        /** GetLatestVersions */
         GetLatestVersions: {
             name: string;
             stages?: string[];
         };
-        /**
-         * GetOwnedFiles
-         * @description Which of these directories belong to a run, a logged model, a model version or a purged object whose turn will come.
-         */
+        /** GetOwnedFiles */
         GetOwnedFiles: {
             uris: string[];
         };
-        /**
-         * InputTag
-         * @description A key and a text value on the use of a dataset by a run (`mlflow.data.context` = "training" …).
-         */
+        /** InputTag */
         InputTag: {
             key: string;
             value: string;
         };
-        /**
-         * Kept
-         * @description Something that was not purged, or whose files were not removed, and why.
-         */
+        /** Kept */
         Kept: {
             /** @enum {string} */
             kind: "experiment" | "files" | "logged_model" | "run";
             id: string;
             reason: string;
         };
-        /**
-         * LogBatch
-         * @description Metrics, params and tags in one transaction: all or nothing.
-         */
+        /** LogBatch */
         LogBatch: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             metrics?: components["schemas"]["MetricPoint"][];
             params?: components["schemas"]["ParamEntry"][];
             tags?: components["schemas"]["TagEntry"][];
         };
-        /**
-         * LogInputs
-         * @description Say which datasets and models a run read.
-         */
+        /** LogInputs */
         LogInputs: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             datasets?: components["schemas"]["DatasetInput"][];
             models?: components["schemas"]["LoggedModelInput"][];
         };
-        /**
-         * LogLoggedModelParams
-         * @description Add params to a logged model.
-         */
+        /** LogLoggedModelParams */
         LogLoggedModelParams: {
-            /** @description m- and 32 hexadecimal digits */
             model_id: string;
             params?: components["schemas"]["LoggedModelParameter"][];
         };
-        /**
-         * LogMetric
-         * @description Append one point to a metric of a run. A point that is already there (same key, step, time, value) is kept once.
-         */
+        /** LogMetric */
         LogMetric: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             key: string;
             value: components["schemas"]["Float"];
-            /** @description Unix milliseconds */
             timestamp: number;
-            /** @description Default: 0. */
             step?: number;
-            /** @description m- and 32 hexadecimal digits */
             model_id?: string;
             dataset_name?: string;
             dataset_digest?: string;
         };
-        /**
-         * LogModel
-         * @description Note that a model's files are in the run's artifacts (MLflow 2). `model_json` is its MLmodel file as JSON. Kept in the tag `mlflow.log-model.history`, a JSON list: the newest models that fit in a tag.
-         */
+        /** LogModel */
         LogModel: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             model_json: string;
         };
-        /**
-         * LogOutputs
-         * @description Say which logged models a run produced.
-         */
+        /** LogOutputs */
         LogOutputs: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             models?: components["schemas"]["LoggedModelOutput"][];
         };
-        /**
-         * LogParam
-         * @description Write one param. The same value again is fine; another value is refused (MLflow's rule).
-         */
+        /** LogParam */
         LogParam: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             key: string;
             value: string;
         };
-        /**
-         * LoggedModel
-         * @description A model as an object of its own: made by a run, measured by others, registered later.
-         */
+        /** LoggedModel */
         LoggedModel: {
             info: components["schemas"]["LoggedModelInfo"];
             data?: components["schemas"]["LoggedModelData"];
         };
-        /**
-         * LoggedModelData
-         * @description Params of a logged model and the metrics that were logged against it.
-         */
+        /** LoggedModelData */
         LoggedModelData: {
             params?: components["schemas"]["LoggedModelParameter"][];
             metrics?: components["schemas"]["Metric"][];
         };
-        /**
-         * LoggedModelInfo
-         * @description Identity, place and state of a logged model. `status` is `LOGGED_MODEL_PENDING`, `…_READY` or `…_UPLOAD_FAILED`.
-         */
+        /** LoggedModelInfo */
         LoggedModelInfo: {
             model_id: string;
             experiment_id?: string;
             name?: string;
-            /** @description Default: 0. */
             creation_timestamp_ms?: number;
-            /** @description Default: 0. */
             last_updated_timestamp_ms?: number;
             artifact_uri?: string;
             status?: string;
@@ -1727,113 +1702,70 @@ export interface components {
             tags?: components["schemas"]["LoggedModelTag"][];
             registrations?: components["schemas"]["LoggedModelRegistration"][];
         };
-        /**
-         * LoggedModelInput
-         * @description A logged model that a run read.
-         */
+        /** LoggedModelInput */
         LoggedModelInput: {
             model_id: string;
         };
-        /**
-         * LoggedModelOutput
-         * @description A logged model that a run produced, and the step at which it did.
-         */
+        /** LoggedModelOutput */
         LoggedModelOutput: {
             model_id: string;
-            /** @description Default: 0. */
             step?: number;
         };
-        /**
-         * LoggedModelParameter
-         * @description A param of a logged model.
-         */
+        /** LoggedModelParameter */
         LoggedModelParameter: {
             key: string;
             value: string;
         };
-        /**
-         * LoggedModelRegistration
-         * @description A registered version that was made from a logged model.
-         */
+        /** LoggedModelRegistration */
         LoggedModelRegistration: {
             name: string;
             version: string;
         };
-        /**
-         * LoggedModelReply
-         * @description One logged model.
-         */
+        /** LoggedModelReply */
         LoggedModelReply: {
             model: components["schemas"]["LoggedModel"];
         };
-        /**
-         * LoggedModelTag
-         * @description A key and a text value on a logged model.
-         */
+        /** LoggedModelTag */
         LoggedModelTag: {
             key: string;
             value: string;
         };
-        /**
-         * MeasureFiles
-         * @description Count the files in directories of the artifact root. Directories elsewhere, and ones that do not exist, hold none.
-         */
+        /** MeasureFiles */
         MeasureFiles: {
             uris: string[];
         };
-        /**
-         * MeasuredFiles
-         * @description How many files, and their bytes together.
-         */
+        /** MeasuredFiles */
         MeasuredFiles: {
-            /** @description Default: 0. */
             files?: number;
-            /** @description Default: 0. */
             size?: number;
         };
-        /**
-         * Metric
-         * @description One point of a metric: value (NaN and infinities allowed), Unix milliseconds, step.
-         */
+        /** Metric */
         Metric: {
             key: string;
             value: components["schemas"]["Float"];
             timestamp: number;
-            /** @description Default: 0. */
             step?: number;
             dataset_name?: string;
             dataset_digest?: string;
             model_id?: string;
             run_id?: string;
         };
-        /**
-         * MetricHistoryReply
-         * @description Points in the order they were logged.
-         */
+        /** MetricHistoryReply */
         MetricHistoryReply: {
             metrics?: components["schemas"]["Metric"][];
             next_page_token?: string;
         };
-        /**
-         * MetricPoint
-         * @description One point to append.
-         */
+        /** MetricPoint */
         MetricPoint: {
             key: string;
             value: components["schemas"]["Float"];
-            /** @description Unix milliseconds */
             timestamp: number;
-            /** @description Default: 0. */
             step?: number;
             dataset_name?: string;
             dataset_digest?: string;
-            /** @description m- and 32 hexadecimal digits */
             model_id?: string;
         };
-        /**
-         * MetricSummary
-         * @description One row of a run's metrics tab.
-         */
+        /** MetricSummary */
         MetricSummary: {
             key: string;
             last: components["schemas"]["Float"];
@@ -1846,32 +1778,21 @@ export interface components {
             count: number;
             first_step: number;
             last_timestamp: number;
-            /** @description Default: 0. */
             non_finite?: number;
         };
-        /**
-         * ModelDataset
-         * @description Restricts metric filters of a search to this dataset.
-         */
+        /** ModelDataset */
         ModelDataset: {
             dataset_name: string;
             dataset_digest?: string;
         };
-        /**
-         * ModelOrderBy
-         * @description One sort key; the dataset fields pick the metric logged on that dataset.
-         */
+        /** ModelOrderBy */
         ModelOrderBy: {
             field_name: string;
-            /** @description Default: true. */
             ascending?: boolean;
             dataset_name?: string;
             dataset_digest?: string;
         };
-        /**
-         * ModelVersion
-         * @description One version of a registered model. `version` is a decimal text, as on MLflow's wire.
-         */
+        /** ModelVersion */
         ModelVersion: {
             name: string;
             version: string;
@@ -1889,139 +1810,91 @@ export interface components {
             aliases?: string[];
             model_id?: string;
         };
-        /**
-         * ModelVersionReply
-         * @description One model version.
-         */
+        /** ModelVersionReply */
         ModelVersionReply: {
             model_version: components["schemas"]["ModelVersion"];
         };
-        /**
-         * ModelVersionTag
-         * @description A key and a text value on a model version.
-         */
+        /** ModelVersionTag */
         ModelVersionTag: {
             key: string;
             value: string;
         };
-        /**
-         * ModelVersionsReply
-         * @description Model versions.
-         */
+        /** ModelVersionsReply */
         ModelVersionsReply: {
             model_versions?: components["schemas"]["ModelVersion"][];
         };
-        /**
-         * MoveRuns
-         * @description Put runs into another experiment, with the logged models that they made. Their files stay where they are. `children` takes along the runs that name one of these as their parent, and theirs. All or nothing.
-         */
+        /** MoveRuns */
         MoveRuns: {
             run_ids: string[];
-            /** @description decimal digits */
             to_experiment_id: string;
-            /** @description Default: false. */
             children?: boolean;
         };
-        /**
-         * MovedRuns
-         * @description The runs that are in another experiment now, children that came along included.
-         */
+        /** MovedRuns */
         MovedRuns: {
             run_ids?: string[];
         };
-        /**
-         * OwnedFiles
-         * @description Those of the given directories that belong to something in the store.
-         */
+        /** OwnedFiles */
         OwnedFiles: {
             uris?: string[];
         };
-        /**
-         * Param
-         * @description An input of a run: written once, text.
-         */
+        /** Param */
         Param: {
             key: string;
             value: string;
         };
-        /**
-         * ParamEntry
-         * @description One param to write.
-         */
+        /** ParamEntry */
         ParamEntry: {
             key: string;
             value: string;
         };
-        /**
-         * PurgeTrash
-         * @description Delete for good what has been in the trash for at least `older_than`, one slice a call; there is no way back. With ids, only these and what is in these experiments. An id that is gone already counts for nothing, one that is not in the trash is refused. The experiment `0` itself stays: clients that name no experiment log to it.
-         */
+        /** PartAddress */
+        PartAddress: {
+            url: string;
+            part_number: number;
+            headers?: {
+                [key: string]: string;
+            };
+        };
+        /** PurgeTrash */
         PurgeTrash: {
-            /** @description Default: false. */
             dry_run?: boolean;
-            /** @description milliseconds. Default: 0. */
             older_than?: number;
             experiment_ids?: string[];
             run_ids?: string[];
             model_ids?: string[];
         };
-        /**
-         * Purged
-         * @description What one call removed, or what would be removed in all (`dry_run`). `more`: call again for the next slice.
-         */
+        /** Purged */
         Purged: {
-            /** @description Default: 0. */
             experiments?: number;
-            /** @description Default: 0. */
             runs?: number;
-            /** @description Default: 0. */
             logged_models?: number;
-            /** @description Default: false. */
             more?: boolean;
             kept?: components["schemas"]["Kept"][];
         };
-        /**
-         * QueryRuns
-         * @description A window of the runs table of the given experiments (none given: all): filter in Runlore's grammar, sort, columns.
-         */
+        /** QueryRuns */
         QueryRuns: {
             experiment_ids?: string[];
             filter?: string;
             sort?: components["schemas"]["SortKey"][];
             columns?: string[];
-            /** @description Default: 0. */
             offset?: number;
-            /** @description Default: 200. */
             limit?: number;
-            /**
-             * @description Default: "ACTIVE_ONLY".
-             * @enum {string}
-             */
+            /** @enum {string} */
             view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
         };
-        /**
-         * QuerySeries
-         * @description Lines for one chart: every given run × metric on one grid. Exact when the window's union of x has ≤ 4,096 entries. `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are returned, and more than `width / 2` where the data spans as many.
-         */
+        /** QuerySeries */
         QuerySeries: {
             run_ids: string[];
             metrics: string[];
-            /**
-             * @description Default: "step".
-             * @enum {string}
-             */
+            /** @enum {string} */
             x?: "relative" | "step" | "time";
             x_range?: [
                 number,
                 number
             ];
-            /** @description Default: 1024. */
             width?: number;
         };
-        /**
-         * RegisteredModel
-         * @description A named line of model versions.
-         */
+        /** RegisteredModel */
         RegisteredModel: {
             name: string;
             creation_timestamp?: number;
@@ -2032,41 +1905,26 @@ export interface components {
             tags?: components["schemas"]["RegisteredModelTag"][];
             aliases?: components["schemas"]["RegisteredModelAlias"][];
         };
-        /**
-         * RegisteredModelAlias
-         * @description A name such as "champion" that points at one version.
-         */
+        /** RegisteredModelAlias */
         RegisteredModelAlias: {
             alias: string;
             version: string;
         };
-        /**
-         * RegisteredModelPage
-         * @description A registered model with all its versions, newest first.
-         */
+        /** RegisteredModelPage */
         RegisteredModelPage: {
             model: components["schemas"]["RegistryRow"];
             versions?: components["schemas"]["ModelVersion"][];
         };
-        /**
-         * RegisteredModelReply
-         * @description One registered model.
-         */
+        /** RegisteredModelReply */
         RegisteredModelReply: {
             registered_model: components["schemas"]["RegisteredModel"];
         };
-        /**
-         * RegisteredModelTag
-         * @description A key and a text value on a registered model.
-         */
+        /** RegisteredModelTag */
         RegisteredModelTag: {
             key: string;
             value: string;
         };
-        /**
-         * RegistryRow
-         * @description One row of the models page.
-         */
+        /** RegistryRow */
         RegistryRow: {
             name: string;
             versions: number;
@@ -2080,92 +1938,56 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /**
-         * RegistrySummary
-         * @description All registered models, changed last first.
-         */
+        /** RegistrySummary */
         RegistrySummary: {
             models?: components["schemas"]["RegistryRow"][];
         };
-        /**
-         * ReleasedFiles
-         * @description Directories whose owner was purged: those that may be removed, and those that something else needs.
-         */
+        /** ReleasedFiles */
         ReleasedFiles: {
             uris?: string[];
             kept?: components["schemas"]["Kept"][];
         };
-        /**
-         * RemovedFiles
-         * @description What one call removed. `more`: call again. `kept`: directories that stay, and why; ask again when that has changed.
-         */
+        /** RemovedFiles */
         RemovedFiles: {
-            /** @description Default: 0. */
             directories?: number;
-            /** @description Default: 0. */
             files?: number;
-            /** @description Default: 0. */
             size?: number;
-            /** @description Default: false. */
             more?: boolean;
             kept?: components["schemas"]["Kept"][];
         };
-        /**
-         * RenameRegisteredModel
-         * @description Rename a registered model and all its versions.
-         */
+        /** RenameRegisteredModel */
         RenameRegisteredModel: {
             name: string;
             new_name: string;
         };
-        /**
-         * RestoreExperiment
-         * @description Take an experiment and the runs deleted with it out of the trash.
-         */
+        /** RestoreExperiment */
         RestoreExperiment: {
-            /** @description decimal digits */
             experiment_id: string;
         };
-        /**
-         * RestoreRun
-         * @description Take a run out of the trash.
-         */
+        /** RestoreRun */
         RestoreRun: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
         };
-        /**
-         * Run
-         * @description Everything about one run except its metric histories and files.
-         */
+        /** Run */
         Run: {
             info: components["schemas"]["RunInfo"];
             data?: components["schemas"]["RunData"];
             inputs?: components["schemas"]["RunInputs"];
             outputs?: components["schemas"]["RunOutputs"];
         };
-        /**
-         * RunData
-         * @description Last value of each metric, params and tags.
-         */
+        /** RunData */
         RunData: {
             metrics?: components["schemas"]["Metric"][];
             params?: components["schemas"]["Param"][];
             tags?: components["schemas"]["RunTag"][];
         };
-        /**
-         * RunFilesReply
-         * @description Files directly under a path of a run, paths relative to the run's artifact root.
-         */
+        /** RunFilesReply */
         RunFilesReply: {
             root_uri: string;
             files?: components["schemas"]["FileInfo"][];
             next_page_token?: string;
         };
-        /**
-         * RunInfo
-         * @description Who, when, where and how it ended.
-         */
+        /** RunInfo */
         RunInfo: {
             run_id: string;
             run_uuid?: string;
@@ -2178,25 +2000,16 @@ export interface components {
             artifact_uri?: string;
             lifecycle_stage?: string;
         };
-        /**
-         * RunInputs
-         * @description Datasets and models that went into a run.
-         */
+        /** RunInputs */
         RunInputs: {
             dataset_inputs?: components["schemas"]["DatasetInput"][];
             model_inputs?: components["schemas"]["LoggedModelInput"][];
         };
-        /**
-         * RunOutputs
-         * @description Models that came out of a run.
-         */
+        /** RunOutputs */
         RunOutputs: {
             model_outputs?: components["schemas"]["LoggedModelOutput"][];
         };
-        /**
-         * RunOverview
-         * @description Everything the run page shows at first sight.
-         */
+        /** RunOverview */
         RunOverview: {
             run: components["schemas"]["Run"];
             experiment_name: string;
@@ -2205,123 +2018,86 @@ export interface components {
             parent_run_id?: string;
             model_versions?: components["schemas"]["ModelVersion"][];
         };
-        /**
-         * RunReply
-         * @description One run.
-         */
+        /** RunReply */
         RunReply: {
             run: components["schemas"]["Run"];
         };
-        /**
-         * RunTable
-         * @description A window of a table: `columns[name][i]` belongs to `run_ids[i]`. `total` counts all runs that match.
-         */
+        /** RunTable */
         RunTable: {
             run_ids?: string[];
             columns?: {
                 [key: string]: (string | number | components["schemas"]["Float"] | null)[];
             };
-            /** @description Default: 0. */
             total?: number;
+            hint?: string;
         };
-        /**
-         * RunTag
-         * @description A key and a text value on a run; may be overwritten and deleted.
-         */
+        /** RunTag */
         RunTag: {
             key: string;
             value: string;
         };
-        /**
-         * SearchExperiments
-         * @description Experiments that match a filter, newest first unless ordered otherwise.
-         */
+        /** SearchDatasets */
+        SearchDatasets: {
+            experiment_ids: string[];
+        };
+        /** SearchDatasetsReply */
+        SearchDatasetsReply: {
+            dataset_summaries?: components["schemas"]["DatasetSummary"][];
+        };
+        /** SearchExperiments */
         SearchExperiments: {
-            /** @description Default: 1000. */
             max_results?: number;
             page_token?: string;
             filter?: string;
             order_by?: string[];
-            /**
-             * @description Default: "ACTIVE_ONLY".
-             * @enum {string}
-             */
+            /** @enum {string} */
             view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
         };
-        /**
-         * SearchExperimentsReply
-         * @description One page of experiments.
-         */
+        /** SearchExperimentsReply */
         SearchExperimentsReply: {
             experiments?: components["schemas"]["Experiment"][];
             next_page_token?: string;
         };
-        /**
-         * SearchLoggedModels
-         * @description Logged models of the given experiments that match a filter, newest first unless ordered otherwise.
-         */
+        /** SearchLoggedModels */
         SearchLoggedModels: {
             experiment_ids?: string[];
             filter?: string;
             datasets?: components["schemas"]["ModelDataset"][];
-            /** @description Default: 50. */
             max_results?: number;
             order_by?: components["schemas"]["ModelOrderBy"][];
             page_token?: string;
         };
-        /**
-         * SearchLoggedModelsReply
-         * @description One page of logged models.
-         */
+        /** SearchLoggedModelsReply */
         SearchLoggedModelsReply: {
             models?: components["schemas"]["LoggedModel"][];
             next_page_token?: string;
         };
-        /**
-         * SearchModelVersionsReply
-         * @description One page of model versions.
-         */
+        /** SearchModelVersionsReply */
         SearchModelVersionsReply: {
             model_versions?: components["schemas"]["ModelVersion"][];
             next_page_token?: string;
         };
-        /**
-         * SearchRegisteredModelsReply
-         * @description One page of registered models.
-         */
+        /** SearchRegisteredModelsReply */
         SearchRegisteredModelsReply: {
             registered_models?: components["schemas"]["RegisteredModel"][];
             next_page_token?: string;
         };
-        /**
-         * SearchRuns
-         * @description Runs of the given experiments that match a filter (MLflow's grammar), newest first unless ordered otherwise.
-         */
+        /** SearchRuns */
         SearchRuns: {
             experiment_ids?: string[];
             filter?: string;
-            /**
-             * @description Default: "ACTIVE_ONLY".
-             * @enum {string}
-             */
+            /** @enum {string} */
             run_view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
-            /** @description Default: 1000. */
             max_results?: number;
             order_by?: string[];
             page_token?: string;
         };
-        /**
-         * SearchRunsReply
-         * @description One page of runs.
-         */
+        /** SearchRunsReply */
         SearchRunsReply: {
             runs?: components["schemas"]["Run"][];
             next_page_token?: string;
         };
-        /**
-         * SeriesColumns
-         * @description One line of a chart. `mean`, `min` and `max` are float64 when the reply is exact or `wide`, float32 otherwise. Bucketed: one entry per bucket, NaN where the bucket has no finite value; `count` (uint32) is the number of finite values in it. Exact: `mean` holds the values themselves, one per entry of the reply's `x`, NaN where the line has no point; `min`, `max` and `count` are there only when several points share an `x`.
-         */
+        /** SeriesColumns */
         SeriesColumns: {
             run_id: string;
             key: string;
@@ -2334,160 +2110,112 @@ export interface components {
             max?: string;
             /** Format: binary */
             count?: string;
-            /** @description Default: 0. */
             total?: number;
-            /** @description Default: false. */
             wide?: boolean;
             non_finite?: [
                 number,
                 number
             ][];
         };
-        /**
-         * SeriesFrame
-         * @description Lines on one grid: `x` (float64) when exact, else `n` buckets of width `dx`, the first one starting at `x0`. Bucket edges lie at `origin + i * dx`, and `dx` is `base` times a power of two. So two neighbouring buckets, the first with an even `i`, merge into one bucket of the next coarser grid, and a growing live run needs no refetch. For x = time and relative, the unit is milliseconds; relative counts from the start of each run.
-         */
+        /** SeriesFrame */
         SeriesFrame: {
             exact: boolean;
             n: number;
             series: components["schemas"]["SeriesColumns"][];
             /** Format: binary */
             x?: string;
-            /** @description Default: 0.0. */
             x0?: number;
-            /** @description Default: 1.0. */
             dx?: number;
-            /** @description Default: 0.0. */
             origin?: number;
-            /** @description Default: 1.0. */
             base?: number;
             missing?: [
                 string,
                 string
             ][];
         };
-        /**
-         * ServerInfo
-         * @description What MLflow 3 clients ask before they choose how to transfer files.
-         */
+        /** ServerInfo */
         ServerInfo: {
-            /** @description Default: "SqlStore". */
-            store_type?: string;
-            /** @description Default: false. */
-            workspaces_enabled?: boolean;
-            /** @description Default: false. */
-            trace_archival_enabled?: boolean;
-            /** @description Default: false. */
-            multipart_uploads_enabled?: boolean;
-            /** @description Default: false. */
-            multipart_downloads_enabled?: boolean;
+            store_type: string;
+            workspaces_enabled: boolean;
+            trace_archival_enabled: boolean;
+            multipart_uploads_enabled: boolean;
+            multipart_downloads_enabled: boolean;
+            presigned_upload_run_id_supported: boolean;
+            presigned_upload_model_id_supported: boolean;
+            features_enabled: {
+                [key: string]: boolean;
+            };
         };
-        /**
-         * SetExperimentTag
-         * @description Set one tag, replacing its value.
-         */
+        /** SetExperimentTag */
         SetExperimentTag: {
-            /** @description decimal digits */
             experiment_id: string;
             key: string;
             value: string;
         };
-        /**
-         * SetLoggedModelTags
-         * @description Set tags, replacing their values.
-         */
+        /** SetLoggedModelTags */
         SetLoggedModelTags: {
-            /** @description m- and 32 hexadecimal digits */
             model_id: string;
             tags?: components["schemas"]["LoggedModelTag"][];
         };
-        /**
-         * SetModelVersionTag
-         * @description Set one tag, replacing its value.
-         */
+        /** SetModelVersionTag */
         SetModelVersionTag: {
             name: string;
-            /** @description decimal digits */
             version: string;
             key: string;
             value: string;
         };
-        /**
-         * SetRegisteredModelAlias
-         * @description Point an alias at a version, moving it when it exists.
-         */
+        /** SetRegisteredModelAlias */
         SetRegisteredModelAlias: {
             name: string;
             alias: string;
-            /** @description decimal digits */
             version: string;
         };
-        /**
-         * SetRegisteredModelTag
-         * @description Set one tag, replacing its value.
-         */
+        /** SetRegisteredModelTag */
         SetRegisteredModelTag: {
             name: string;
             key: string;
             value: string;
         };
-        /**
-         * SetTag
-         * @description Set one tag, replacing its value. `mlflow.runName` renames the run.
-         */
+        /** SetTag */
         SetTag: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             key: string;
             value: string;
         };
-        /**
-         * SortKey
-         * @description A column and a direction. Runs that lack the column come last in both directions.
-         */
+        /** SignedAddress */
+        SignedAddress: {
+            presigned_url: string;
+            headers?: {
+                [key: string]: string;
+            };
+            file_size?: number;
+        };
+        /** SortKey */
         SortKey: {
             column: string;
-            /** @description Default: false. */
             descending?: boolean;
         };
-        /**
-         * TagEntry
-         * @description One tag to set.
-         */
+        /** TagEntry */
         TagEntry: {
             key: string;
             value: string;
         };
-        /**
-         * TransitionModelVersionStage
-         * @description Move a version to a stage: None, Staging, Production or Archived, in any letter case.
-         */
+        /** TransitionModelVersionStage */
         TransitionModelVersionStage: {
             name: string;
-            /** @description decimal digits */
             version: string;
             stage: string;
-            /** @description Default: false. */
             archive_existing_versions?: boolean;
         };
-        /**
-         * Trash
-         * @description One page of the trash, deleted last first, and how much there is in all.
-         */
+        /** Trash */
         Trash: {
             items?: components["schemas"]["TrashItem"][];
-            /** @description Default: 0. */
             experiments?: number;
-            /** @description Default: 0. */
             runs?: number;
-            /** @description Default: 0. */
             logged_models?: number;
             next_page_token?: string;
         };
-        /**
-         * TrashItem
-         * @description Something in the trash. `runs` counts what an experiment holds; `pinned_by` names the model versions (`fruit/3`) that are made of its files, which therefore stay when it is purged.
-         */
+        /** TrashItem */
         TrashItem: {
             /** @enum {string} */
             kind: "experiment" | "logged_model" | "run";
@@ -2496,76 +2224,58 @@ export interface components {
             experiment_id: string;
             deleted_time: number;
             artifact_uri?: string;
-            /** @description Default: 0. */
             runs?: number;
             pinned_by?: string[];
         };
-        /**
-         * UpdateExperiment
-         * @description Rename an experiment.
-         */
+        /** UpdateExperiment */
         UpdateExperiment: {
-            /** @description decimal digits */
             experiment_id: string;
             new_name: string;
         };
-        /**
-         * UpdateModelVersion
-         * @description Change the description.
-         */
+        /** UpdateModelVersion */
         UpdateModelVersion: {
             name: string;
-            /** @description decimal digits */
             version: string;
             description?: string;
         };
-        /**
-         * UpdateRegisteredModel
-         * @description Change the description.
-         */
+        /** UpdateRegisteredModel */
         UpdateRegisteredModel: {
             name: string;
             description?: string;
         };
-        /**
-         * UpdateRun
-         * @description Change status, end time or name of a run.
-         */
+        /** UpdateRun */
         UpdateRun: {
-            /** @description 32 hexadecimal digits */
             run_id: string;
             /** @enum {string} */
             status?: "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
-            /** @description Unix milliseconds */
             end_time?: number;
             run_name?: string;
         };
-        /**
-         * UpdateRunReply
-         * @description The run's info after the change.
-         */
+        /** UpdateRunReply */
         UpdateRunReply: {
             run_info: components["schemas"]["RunInfo"];
         };
-        /**
-         * Error
-         * @description Why a request failed, and what to do about it.
-         */
+        /** UploadReply */
+        UploadReply: {
+            upload_id: string;
+            credentials: components["schemas"]["PartAddress"][];
+        };
+        /** UploadedPart */
+        UploadedPart: {
+            part_number: number;
+            etag?: string;
+            url?: string;
+        };
+        /** Error */
         Error: {
-            /** @description A code word such as RESOURCE_DOES_NOT_EXIST. */
             error_code: string;
             message: string;
-            /** @description Finds the failure in the server's log. */
             request_id?: string;
         };
-        /**
-         * Float
-         * @description A number; what JSON can not say is a word.
-         */
+        /** Float */
         Float: number | ("NaN" | "Infinity" | "-Infinity");
     };
     responses: {
-        /** @description The request failed; the body says why. */
         Error: {
             headers: {
                 [name: string]: unknown;
@@ -2595,7 +2305,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2603,6 +2312,27 @@ export interface operations {
                 content: {
                     "application/octet-stream": string;
                 };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    UploadRunArtifact: {
+        parameters: {
+            query: {
+                run_id?: string;
+                path: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Error"];
         };
@@ -2618,7 +2348,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2641,7 +2370,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2668,7 +2396,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2689,7 +2416,162 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    AbortMultipartUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                experiment_id: string;
+                directory: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AbortMultipartUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    CompleteMultipartUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                experiment_id: string;
+                directory: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteMultipartUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    CreateMultipartUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                experiment_id: string;
+                directory: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateMultipartUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadReply"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetFileAddress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                experiment_id: string;
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileAddress"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    DownloadSigned: {
+        parameters: {
+            query: {
+                expires: string;
+                signature: string;
+            };
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    UploadSigned: {
+        parameters: {
+            query: {
+                expires: string;
+                signature: string;
+            };
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2712,13 +2594,60 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RunFilesReply"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    CreatePresignedDownloadUrl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePresignedDownloadUrl"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedAddress"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    CreatePresignedUploadUrl: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePresignedUploadUrl"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedAddress"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2737,7 +2666,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2762,7 +2690,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2787,7 +2714,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2810,7 +2736,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2833,7 +2758,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2858,7 +2782,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2885,7 +2808,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2910,13 +2832,36 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SearchExperimentsReply"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    SearchDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchDatasets"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchDatasetsReply"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2935,7 +2880,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2960,7 +2904,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2985,7 +2928,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3010,7 +2952,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3033,7 +2974,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3056,7 +2996,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3083,7 +3022,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3109,7 +3047,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3136,7 +3073,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3163,7 +3099,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3187,7 +3122,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3213,7 +3147,30 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricHistoryReply"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetMetricHistoryBulk: {
+        parameters: {
+            query: {
+                run_id: string[];
+                metric_key: string;
+                max_results?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3240,7 +3197,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3265,7 +3221,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3290,7 +3245,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3315,7 +3269,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3339,7 +3292,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3363,7 +3315,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3389,7 +3340,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3414,7 +3364,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3439,7 +3388,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3464,7 +3412,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3488,7 +3435,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3513,7 +3459,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3538,7 +3483,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3563,7 +3507,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3588,7 +3531,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3613,7 +3555,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3636,7 +3577,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3660,7 +3600,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3685,7 +3624,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3710,7 +3648,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3736,7 +3673,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3761,7 +3697,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3786,7 +3721,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3811,7 +3745,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3836,7 +3769,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3861,7 +3793,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3884,7 +3815,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3909,7 +3839,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3934,7 +3863,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3959,7 +3887,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3984,7 +3911,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4009,7 +3935,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4034,7 +3959,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4059,7 +3983,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4084,7 +4007,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4109,7 +4031,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4134,7 +4055,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4155,7 +4075,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4180,7 +4099,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4203,7 +4121,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4228,7 +4145,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4251,7 +4167,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4272,7 +4187,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4295,7 +4209,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4320,7 +4233,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4345,13 +4257,36 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RunTable"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    FindRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindRuns"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundRuns"];
                 };
             };
             default: components["responses"]["Error"];
@@ -4368,7 +4303,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4393,7 +4327,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4420,7 +4353,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4443,7 +4375,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4468,7 +4399,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4493,7 +4423,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4514,7 +4443,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4539,7 +4467,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4554,7 +4481,6 @@ export interface operations {
     DownloadRunArtifact: {
         parameters: {
             query: {
-                /** @description Also spelled `run_uuid`. */
                 run_id?: string;
                 path: string;
             };
@@ -4564,7 +4490,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4589,7 +4514,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;

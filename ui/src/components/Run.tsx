@@ -33,8 +33,9 @@ export function StatusDot({ status, words = false }: { status: string; words?: b
   );
 }
 
-/** A piece of the run's line: its hue and dash. Hollow when the run is not drawn in the charts. */
-export function Swatch({ style, hollow = false }: { style: RunStyle; hollow?: boolean }) {
+/** A piece of the run's line: its hue and dash; an empty place while that is not known. Hollow when not drawn in the charts. */
+export function Swatch({ style, hollow = false }: { style: RunStyle | null; hollow?: boolean }) {
+  if (!style) return <span className={styles.blank} aria-hidden="true" />;
   const dashed = DASHES[style.dash] ?? [];
   if (dashed.length === 0) {
     return <span className={styles.dot} data-hollow={hollow} data-hue={hueToken(style).slice(6)} aria-hidden="true" />;
@@ -62,7 +63,8 @@ interface RunChipProps {
   name: string;
   runId: string;
   status?: string;
-  style?: RunStyle;
+  /** `null` keeps its place free. */
+  style?: RunStyle | null;
   hollow?: boolean;
   most?: number;
 }
@@ -71,7 +73,7 @@ interface RunChipProps {
 export function RunChip({ name, runId, status, style, hollow, most = 40 }: RunChipProps) {
   return (
     <span className={styles.chip} title={`${name || "Unnamed run"}\n${runId}`}>
-      {style && <Swatch style={style} hollow={hollow} />}
+      {style !== undefined && <Swatch style={style} hollow={hollow} />}
       {status && <StatusDot status={status} />}
       <span className={styles.name}>{middleEllipsis(name || runId.slice(0, 8), most)}</span>
     </span>

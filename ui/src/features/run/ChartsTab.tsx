@@ -3,11 +3,11 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
+import { useRunStyles } from "@/api/styles";
 import type { RunOverview } from "@/api/types";
 import { ChartsPanel } from "@/charts/ChartsPanel";
 import { EmptyState } from "@/components/States";
 import { Snippet } from "@/components/Value";
-import { ownStyle } from "@/lib/colours";
 
 const route = getRouteApi("/e/$exp/r/$run/$tab");
 
@@ -16,9 +16,11 @@ export default function ChartsTab({ overview }: { overview: RunOverview }) {
   const navigate = useNavigate({ from: "/e/$exp/r/$run/$tab" });
   const { info } = overview.run;
   const metrics = useMemo(() => overview.metrics.map((metric) => metric.key), [overview.metrics]);
+  const together = useMemo(() => [info.run_id], [info.run_id]);
+  const styleOf = useRunStyles(info.experiment_id ?? "0", together);
   const runs = useMemo(
-    () => [{ id: info.run_id, name: info.run_name ?? "", style: ownStyle(info.run_id) }],
-    [info.run_id, info.run_name],
+    () => (styleOf ? [{ id: info.run_id, name: info.run_name ?? "", style: styleOf(info.run_id) }] : []),
+    [info.run_id, info.run_name, styleOf],
   );
   if (metrics.length === 0) {
     return (

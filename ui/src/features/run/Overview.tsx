@@ -2,14 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { loggedModelQuery, runsQuery } from "@/api/queries";
+import { loggedModelQuery } from "@/api/queries";
 import type { Run, RunOverview } from "@/api/types";
 import { KeyValues } from "@/components/KeyValues";
 import { Card } from "@/components/Page";
-import { RunChip } from "@/components/Run";
 import { Chip, CopyButton, Num } from "@/components/Value";
-import { ownStyle } from "@/lib/colours";
 import { formatNumber, plural, toNumber } from "@/lib/format";
+import { Children, Parent } from "./Family";
 import styles from "./RunPage.module.css";
 
 /** Tags that the page shows in words elsewhere. */
@@ -35,6 +34,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
           </Card>
         )}
         <Metrics overview={overview} />
+        <Children overview={overview} />
         <KeyValues
           title="Params"
           noun="param"
@@ -49,7 +49,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
       </div>
       <div className={styles.column}>
         <Source run={run} tags={tags} />
-        <Family overview={overview} />
+        <Parent overview={overview} />
         <Datasets run={run} />
         <Models overview={overview} />
         <KeyValues
@@ -181,54 +181,6 @@ function FactRow({ name, children }: { name: string; children: React.ReactNode }
       <dt>{name}</dt>
       <dd>{children}</dd>
     </>
-  );
-}
-
-/** Parent and children, each with its name and status. */
-function Family({ overview }: { overview: RunOverview }) {
-  const exp = overview.run.info.experiment_id ?? "0";
-  const ids = [...(overview.parent_run_id ? [overview.parent_run_id] : []), ...overview.children];
-  const known = ids.slice(0, 200);
-  const { data } = useQuery({
-    ...runsQuery({
-      experiment_ids: [exp],
-      filter: `attributes.run_id IN (${known.map((id) => `'${id}'`).join(", ")})`,
-      columns: ["attributes.run_name", "attributes.status"],
-      limit: 200,
-    }),
-    enabled: known.length > 0,
-  });
-  if (ids.length === 0) return null;
-  const at = new Map(data?.run_ids.map((id, index) => [id, index]));
-  const chip = (id: string) => {
-    const index = at.get(id);
-    const field = (name: string) =>
-      index === undefined ? undefined : (data?.columns[name]?.[index] as string | undefined);
-    return (
-      <Link to="/e/$exp/r/$run/$tab" params={{ exp, run: id, tab: "overview" }}>
-        <RunChip
-          runId={id}
-          name={field("attributes.run_name") ?? id.slice(0, 8)}
-          status={field("attributes.status")}
-          style={ownStyle(id)}
-        />
-      </Link>
-    );
-  };
-  return (
-    <Card flush title={overview.children.length ? `Nested runs (${overview.children.length})` : "Parent run"}>
-      <ul className={styles.rows}>
-        {overview.parent_run_id && (
-          <li>
-            {chip(overview.parent_run_id)} <span className={styles.push}>parent</span>
-          </li>
-        )}
-        {overview.children.slice(0, 50).map((id) => (
-          <li key={id}>{chip(id)}</li>
-        ))}
-        {overview.children.length > 50 && <li>50 of {plural(overview.children.length, "child", "children")}</li>}
-      </ul>
-    </Card>
   );
 }
 

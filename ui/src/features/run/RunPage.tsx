@@ -2,14 +2,14 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useMemo } from "react";
 import { overviewQuery } from "@/api/queries";
+import { useRunStyles } from "@/api/styles";
 import type { RunOverview } from "@/api/types";
 import { Page, PageHead, tabClass } from "@/components/Page";
 import { StatusDot, Swatch } from "@/components/Run";
 import { ErrorState, Skeleton } from "@/components/States";
 import { Ago, CopyButton } from "@/components/Value";
-import { ownStyle } from "@/lib/colours";
 import { formatDuration } from "@/lib/format";
 import { useKeys } from "@/lib/keys";
 import { useNow } from "@/lib/now";
@@ -66,13 +66,15 @@ export function RunPage() {
 
 function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp: string; runId: string }) {
   const info = overview?.run.info;
+  const together = useMemo(() => [runId], [runId]);
+  const styleOf = useRunStyles(exp, together);
   const name = info?.run_name || runId.slice(0, 8);
   return (
     <PageHead
       name={name}
       title={
         <>
-          <Swatch style={ownStyle(runId)} />
+          <Swatch style={styleOf?.(runId) ?? null} />
           {name}
         </>
       }

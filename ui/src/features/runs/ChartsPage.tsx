@@ -5,12 +5,12 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
 import { columnsQuery, LIVE_MS, runsQuery } from "@/api/queries";
+import { useRunStyles } from "@/api/styles";
 import { ChartsPanel } from "@/charts/ChartsPanel";
 import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { RunChip } from "@/components/Run";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
-import { assignStyles } from "@/lib/colours";
 import { parseColumn } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
 import { type ChartsSearch, parseSort, type RunsSearch } from "@/lib/search";
@@ -38,16 +38,17 @@ export function ChartsPage() {
   });
   const catalogue = useQuery(columnsQuery(exp));
   const logged = useLoggedMetrics(exp, catalogue.data?.columns, runs.data?.run_ids);
+  const ids = useMemo(() => runs.data?.run_ids ?? [], [runs.data]);
+  const styleOf = useRunStyles(exp, ids);
   const shown = useMemo(() => {
-    const ids = runs.data?.run_ids ?? [];
-    const styleOf = assignStyles(ids);
+    if (!styleOf) return [];
     return ids.map((id, index) => ({
       id,
       name: String(runs.data?.columns["attributes.run_name"]?.[index] ?? id.slice(0, 8)),
       status: String(runs.data?.columns["attributes.status"]?.[index] ?? ""),
-      style: styleOf.get(id)!,
+      style: styleOf(id),
     }));
-  }, [runs.data]);
+  }, [runs.data, ids, styleOf]);
   const change = (next: Partial<ChartsSearch & RunsSearch>) =>
     navigate({ search: (old) => ({ ...old, ...next }), replace: true });
   const live = shown.some((run) => run.status === "RUNNING");
@@ -56,7 +57,7 @@ export function ChartsPage() {
     <Page fixed head={<ExperimentHead experimentId={exp} page="Charts" />}>
       <div className={styles.split}>
         <aside className={styles.runs} aria-label="Runs in the charts">
-          <p className={styles.words}>{sayShown(shown.length, runs.data?.total ?? 0, search)}</p>
+          <p className={styles.words}>{sayShown(ids.length, runs.data?.total ?? 0, search)}</p>
           {search.sel && (
             <Button small onClick={() => change({ sel: undefined })}>
               Show the first {FIRST} instead
@@ -75,8 +76,8 @@ export function ChartsPage() {
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
         <div className={styles.charts} tabIndex={0} role="region" aria-label="Charts">
           {error && <ErrorState error={error} retry={() => Promise.all([runs.refetch(), catalogue.refetch()])} />}
-          {(runs.isPending || catalogue.isPending) && !error && <Skeleton />}
-          {runs.data && shown.length === 0 && (
+          {(runs.isPending || catalogue.isPending || !styleOf) && !error && <Skeleton />}
+          {runs.data && ids.length === 0 && (
             <EmptyState title="No runs to chart" icon={<ChartLine size={20} strokeWidth={1.5} />}>
               <p>{search.f ? "The filter hides every run of this experiment." : "This experiment has no runs yet."}</p>
               {search.f && <Button onClick={() => change({ f: undefined })}>Clear filter</Button>}

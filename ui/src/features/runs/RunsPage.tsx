@@ -6,12 +6,12 @@ import { ChartLine, RefreshCw, Rows3 } from "lucide-react";
 import { useMemo } from "react";
 import { ApiError } from "@/api/client";
 import { columnsQuery, runsQuery } from "@/api/queries";
+import { useRunStyles } from "@/api/styles";
 import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
 import { CopyButton, Snippet } from "@/components/Value";
 import { FilterBar } from "@/filter/FilterBar";
-import { assignStyles } from "@/lib/colours";
 import { defaultColumns } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
 import { formatSort, nextSort, parseSort, type RunsSearch } from "@/lib/search";
@@ -20,7 +20,8 @@ import { ColumnPicker } from "./ColumnPicker";
 import { FIXED, gridColumns } from "./columns";
 import { ExperimentHead } from "./ExperimentHead";
 import styles from "./RunsPage.module.css";
-import { useRunRows } from "./useRunRows";
+import { useParentNames } from "./useParentNames";
+import { PARENT, useRunRows } from "./useRunRows";
 
 const route = getRouteApi("/e/$exp/runs");
 /** Runs that the charts show when none is selected. */
@@ -35,7 +36,7 @@ export function RunsPage() {
   const entries = catalogue.data?.columns;
   const columns = useMemo(() => search.cols ?? defaultColumns(entries ?? []), [search.cols, entries]);
   const sort = useMemo(() => parseSort(search.sort), [search.sort]);
-  const fetched = useMemo(() => [...new Set([...FIXED, ...columns])], [columns]);
+  const fetched = useMemo(() => [...new Set([...FIXED, PARENT, ...columns])], [columns]);
   const order = useMemo(() => [sort ?? NEWEST], [sort]);
   const rows = useRunRows({
     experimentId: exp,
@@ -43,6 +44,7 @@ export function RunsPage() {
     sort: order,
     columns: fetched,
     deleted: search.deleted ?? false,
+    tree: order[0]?.column === NEWEST.column,
   });
   const all = useQuery({ ...runsQuery({ experiment_ids: [exp], columns: [], limit: 1 }), enabled: Boolean(search.f) });
   const selected = useMemo(() => new Set(search.sel), [search.sel]);
@@ -53,15 +55,15 @@ export function RunsPage() {
   const { version } = rows;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `version` stands for the rows, which are read late
   const charted = useMemo(() => {
-    const first = Array.from({ length: Math.min(CHARTED, rows.total) }, (_, row) => rows.id(row)).filter(
-      (id) => id !== null,
-    );
-    return assignStyles(selected.size ? [...selected] : first);
-  }, [version, selected]);
+    const first = Array.from({ length: Math.min(CHARTED, rows.total) }, (_, place) => rows.at(place));
+    return search.sel ? search.sel.slice(0, CHARTED) : first.filter((id) => id !== null);
+  }, [version, search.sel]);
+  const styleOf = useRunStyles(exp, charted);
+  const parentNames = useParentNames(exp, rows);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same
   const grid = useMemo(
-    () => gridColumns({ experimentId: exp, rows, columns, charted, numeric }),
-    [exp, version, columns, charted, numeric],
+    () => gridColumns({ experimentId: exp, rows, columns, charted: new Set(charted), styleOf, parentNames, numeric }),
+    [exp, version, columns, charted, styleOf, parentNames, numeric],
   );
 
   const change = (next: Partial<RunsSearch>) => navigate({ search: (old) => ({ ...old, ...next }), replace: true });
@@ -121,7 +123,7 @@ export function RunsPage() {
         <Grid
           label="Runs"
           columns={grid}
-          rowCount={rows.total}
+          rowCount={rows.count}
           rowId={rows.id}
           sort={sort ?? NEWEST}
           onSort={(column) => change({ sort: formatSort(nextSort(sort, column)) })}

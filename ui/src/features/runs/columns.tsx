@@ -1,9 +1,10 @@
 /** The runs table's columns: how each kind of value is shown. */
 
 import { Link } from "@tanstack/react-router";
+import { ChevronDown, ChevronRight, CornerDownRight } from "lucide-react";
 import { RunChip, StatusDot } from "@/components/Run";
 import { Ago, Num } from "@/components/Value";
-import { ownStyle, type RunStyle } from "@/lib/colours";
+import type { RunStyle } from "@/lib/colours";
 import { parseColumn } from "@/lib/columns";
 import { formatDuration, toNumber } from "@/lib/format";
 import type { GridColumn } from "@/table/Grid";
@@ -25,38 +26,23 @@ interface Options {
   experimentId: string;
   rows: RunRows;
   columns: readonly string[];
-  /** Styles of the runs that the charts show; others are hollow. */
-  charted: ReadonlyMap<string, RunStyle>;
+  /** Runs that the charts show; others are hollow. */
+  charted: ReadonlySet<string>;
+  styleOf: ((runId: string) => RunStyle) | undefined;
+  /** Names of runs that are parents of shown ones, by id. */
+  parentNames: ReadonlyMap<string, string>;
   numeric: ReadonlySet<string>;
 }
 
-export function gridColumns({ experimentId, rows, columns, charted, numeric }: Options): GridColumn[] {
-  const name = (row: number) => String(rows.cell(row, "attributes.run_name") ?? "");
+export function gridColumns(options: Options): GridColumn[] {
+  const { rows, columns, numeric } = options;
   return [
     {
       id: "attributes.run_name",
       label: "Run",
-      width: 240,
+      width: 250,
       sortable: true,
-      cell: (row) => {
-        const id = rows.id(row) ?? "";
-        return (
-          <Link
-            to="/e/$exp/r/$run/$tab"
-            params={{ exp: experimentId, run: id, tab: "overview" }}
-            className={styles.name}
-          >
-            <RunChip
-              runId={id}
-              name={name(row)}
-              status={String(rows.cell(row, "attributes.status") ?? "")}
-              style={charted.get(id) ?? ownStyle(id)}
-              hollow={!charted.has(id)}
-              most={30}
-            />
-          </Link>
-        );
-      },
+      cell: (row) => <RunCell {...options} row={row} />,
     },
     {
       id: "attributes.status",
@@ -82,6 +68,48 @@ export function gridColumns({ experimentId, rows, columns, charted, numeric }: O
     },
     ...columns.filter((column) => !FIXED.slice(0, 3).includes(column)).map((column) => chosen(column, rows, numeric)),
   ];
+}
+
+/** The run's chip, indented under its parent; where the parent is not right above, a word says whose child it is. */
+function RunCell({ experimentId, rows, charted, styleOf, parentNames, row }: Options & { row: number }) {
+  const id = rows.id(row) ?? "";
+  const name = String(rows.cell(row, "attributes.run_name") ?? "");
+  const { depth, parent, under, folded } = rows.nest(row);
+  const parentName = parent && (parentNames.get(parent) ?? parent.slice(0, 8));
+  return (
+    <span className={styles.run} style={{ paddingLeft: depth * 18 }}>
+      {folded !== null ? (
+        <button
+          type="button"
+          className={styles.fold}
+          aria-expanded={!folded}
+          aria-label={`Nested runs of ${name || id.slice(0, 8)}`}
+          onClick={() => rows.fold(id)}
+        >
+          {folded ? <ChevronRight size={14} aria-hidden="true" /> : <ChevronDown size={14} aria-hidden="true" />}
+        </button>
+      ) : (
+        rows.tree && <span className={styles.unfold} />
+      )}
+      <Link to="/e/$exp/r/$run/$tab" params={{ exp: experimentId, run: id, tab: "overview" }} className={styles.name}>
+        <RunChip
+          runId={id}
+          name={name}
+          status={String(rows.cell(row, "attributes.status") ?? "")}
+          style={styleOf?.(id) ?? null}
+          hollow={!charted.has(id)}
+          most={30}
+        />
+      </Link>
+      {parentName && !under && (
+        <span className={styles.child} title={`Child of ${parentName}`}>
+          <CornerDownRight size={12} strokeWidth={1.5} aria-hidden="true" />
+          <span className="visually-hidden">child of </span>
+          {parentName}
+        </span>
+      )}
+    </span>
+  );
 }
 
 function Duration({ rows, row }: { rows: RunRows; row: number }) {

@@ -5,12 +5,36 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { fetchRuns, LIVE_MS } from "@/api/queries";
 import type { QueryRuns } from "@/api/types";
 import type { SortKey } from "@/lib/search";
+import { type Arranged, arrange, Layout } from "@/lib/tree";
 import { type Cell, mergeWindow, type TableWindow } from "@/lib/windows";
 
 const WINDOW = 200;
 
+/** Where a row stands among nested runs. */
+export interface Nest {
+  depth: number;
+  parent: string | null;
+  /** Its parent's row is right above, so nothing needs to be said. */
+  under: boolean;
+  /** `null` = no child in sight. */
+  folded: boolean | null;
+}
+
 export interface RunRows {
+  /** Runs that match. */
   total: number;
+  /** Rows shown: fewer than `total` where parents are folded. */
+  count: number;
+  /** The run at a place of the server's order, whatever is folded. */
+  at: (place: number) => string | null;
+  nest: (row: number) => Nest;
+  /** Some run in sight has a parent. */
+  nested: boolean;
+  /** Children stand under their parents. */
+  tree: boolean;
+  fold: (runId: string) => void;
+  /** What is here. Another function whenever a cell may have changed. */
+  windows: () => TableWindow[];
   /** `null` = not here yet. */
   id: (row: number) => string | null;
   /** `undefined` = not asked for yet: the column was only just chosen. */
@@ -36,7 +60,11 @@ interface View {
   sort: readonly SortKey[];
   columns: readonly string[];
   deleted: boolean;
+  /** Show children under their parent. */
+  tree: boolean;
 }
+
+export const PARENT = "tags.mlflow.parentRunId";
 
 /** See the module's words. While a new filter is fetched, or after it failed, the previous rows stay. */
 export function useRunRows(view: View): RunRows {
@@ -89,18 +117,33 @@ export function useRunRows(view: View): RunRows {
     });
   }
 
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const stamp = `${state.key}${results.map((result) => result.dataUpdatedAt).join()}${[...state.moved].join()}`;
   const total = [...state.windows.values()].at(-1)?.total ?? 0;
   const running = [...state.windows.values()].some((each) => each.columns["attributes.status"]?.includes("RUNNING"));
   useEffect(() => setAnyRunning(running), [running]);
 
-  const id = useCallback(
-    (row: number) => shown.current.windows.get(Math.floor(row / WINDOW))?.run_ids[row % WINDOW] ?? null,
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `stamp` stands for the windows
+  const picture = useMemo(() => draw(state.windows, total, view.tree, folded), [stamp, total, view.tree, folded]);
+  const latest = useRef(picture);
+  latest.current = picture;
+  const id = useCallback((row: number) => latest.current.find(row)?.id ?? null, []);
+  const at = useCallback(
+    (place: number) => shown.current.windows.get(Math.floor(place / WINDOW))?.run_ids[place % WINDOW] ?? null,
     [],
   );
   const cell = useCallback((row: number, column: string): Cell | undefined => {
-    const values = shown.current.windows.get(Math.floor(row / WINDOW))?.columns[column];
-    return values && (values[row % WINDOW] ?? null);
+    const found = latest.current.find(row);
+    const values = found?.window.columns[column];
+    return values && (values[found.place] ?? null);
+  }, []);
+  const nest = useCallback((row: number) => latest.current.nest(row), []);
+  const fold = useCallback((runId: string) => {
+    setFolded((now) => {
+      const next = new Set(now);
+      if (!next.delete(runId)) next.add(runId);
+      return next;
+    });
   }, []);
   const [, force] = useState(0);
   const showMoved = useCallback(() => {
@@ -109,15 +152,23 @@ export function useRunRows(view: View): RunRows {
     force((count) => count + 1);
   }, []);
   const setVisible = useCallback((from: number, to: number) => {
-    setVisibleState((now) => (sameWindows(now, [from, to]) ? now : [from, to]));
+    const range: [number, number] = [latest.current.place(from), latest.current.place(to)];
+    setVisibleState((now) => (sameWindows(now, range) ? now : range));
   }, []);
   const setHold = useCallback((next: boolean) => {
     hold.current = next;
   }, []);
   return {
     total,
+    count: picture.rows,
     id,
+    at,
     cell,
+    nest,
+    nested: picture.nested,
+    tree: view.tree && picture.nested,
+    fold,
+    windows: picture.windows,
     pending: state.windows.size === 0 && !first?.error,
     fetching: results.some((result) => result.isFetching) && state.key !== key,
     error: first?.error ?? null,
@@ -127,8 +178,53 @@ export function useRunRows(view: View): RunRows {
     setHold,
     refetch: () => client.invalidateQueries({ queryKey: ["runs", base] }),
     anyRunning: running,
-    version: stamp,
+    version: picture,
   };
+}
+
+interface Picture {
+  windows: () => TableWindow[];
+  rows: number;
+  nested: boolean;
+  find: (row: number) => { id: string | null; window: TableWindow; place: number } | undefined;
+  nest: (row: number) => Nest;
+  /** The row's place in the server's order, near enough to know which window it needs. */
+  place: (row: number) => number;
+}
+
+/** The rows as they are shown, from the windows that are here. */
+function draw(
+  windows: ReadonlyMap<number, TableWindow>,
+  total: number,
+  tree: boolean,
+  folded: ReadonlySet<string>,
+): Picture {
+  const parents = (window: TableWindow) => (window.columns[PARENT] ?? []) as (string | null)[];
+  const nested = [...windows.values()].some((window) => parents(window).some((parent) => parent));
+  const arranged = new Map<number, Arranged>();
+  if (tree && nested) {
+    for (const [index, window] of windows) arranged.set(index, arrange(window.run_ids, parents(window), folded));
+  }
+  const layout = new Layout(total, WINDOW, (index) => arranged.get(index)?.places.length);
+  const find = (row: number) => {
+    const [index, inside] = layout.find(row);
+    const window = windows.get(index);
+    const place = arranged.get(index)?.places[inside] ?? inside;
+    return window && { id: window.run_ids[place] ?? null, window, place };
+  };
+  const nest = (row: number): Nest => {
+    const found = find(row);
+    const parent = found ? (parents(found.window)[found.place] ?? null) : null;
+    const [index, inside] = layout.find(row);
+    const depth = arranged.get(index)?.depths[inside] ?? 0;
+    const isParent = Boolean(tree && found?.id && parents(found.window).includes(found.id));
+    return { depth, parent, under: depth > 0, folded: isParent ? folded.has(found!.id!) : null };
+  };
+  const place = (row: number) => {
+    const [index, inside] = layout.find(row);
+    return index * WINDOW + inside;
+  };
+  return { windows: () => [...windows.values()], rows: layout.rows, nested, find, nest, place };
 }
 
 function windowsIn([first, last]: readonly [number, number]): number[] {
