@@ -46,7 +46,7 @@ def install_packages(root: Path) -> None:
 def build_dashboard(root: Path) -> None:
     """Install the locked packages and build `ui/` into the package's `server/static`."""
     install_packages(root)
-    run_npm(root, "run", "build")
+    run_npm(root, "run", "build", "--", "--logLevel", "warn")
     if not (root / STATIC / "index.html").exists():
         raise RuntimeError(f"The dashboard build left no {STATIC / 'index.html'}.")
 
