@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from runlore.blobs.sweep import census, measure, remove, remove_released
 from runlore.blobs.uri import open_blobs, open_root
 from runlore.entities import Run
 from runlore.exceptions import NotFound
-from runlore.store.base import Store
+from runlore.store.base import Store, open_store
 
 
 def new_run(store: Store, experiment_id: str = "0") -> Run:
@@ -82,6 +84,17 @@ def test_files_in_foreign_places_are_left_and_named(store: Store) -> None:
     assert [(item.id, "outside the artifact root" in item.reason) for item in done.kept] == [
         (f"s3://elsewhere/x/{run.info.run_id}", True)
     ]
+
+
+def test_with_a_wrong_artifact_root_the_list_is_kept(tmp_path: Path) -> None:
+    place = str(tmp_path / "store")
+    with closing(open_store(place)) as store:
+        purge(store, new_run(store))
+    with closing(open_store(place, artifacts=str(tmp_path / "wrong"))) as store:
+        (kept,) = remove_released(store).kept
+        assert "artifact root is empty" in kept.reason
+    with closing(open_store(place)) as store:
+        assert remove_released(store).files == 2
 
 
 def test_what_a_crash_left_goes_the_next_time(new_store: Callable[[str], Store]) -> None:

@@ -31,6 +31,7 @@ _AT_ONCE = 8
 _BATCH = 200
 _MOST = 10_000
 
+_EMPTY = "This artifact root is empty. Is it the one of this store? The list of {} directories to remove is kept."
 _OUTSIDE = "It is outside the artifact root. Remove it with credentials of your own."
 
 
@@ -57,7 +58,10 @@ def remove_released(store: Store, seconds: float = SECONDS) -> RemovedFiles:
     deadline = time.monotonic() + seconds
     listed = store.call(GetReleasedFiles(max_results=_MOST))
     kept = [*listed.kept, *(Kept(kind="files", id=uri, reason=_OUTSIDE) for uri in listed.uris if not is_own(uri, store))]
-    own = iter([uri for uri in listed.uris if is_own(uri, store)])
+    mine = [uri for uri in listed.uris if is_own(uri, store)]
+    if mine and not open_root(store).list(ArtifactPath("")):
+        return RemovedFiles(kept=[*kept, Kept(kind="files", id=store.artifact_root, reason=_EMPTY.format(len(mine)))])
+    own = iter(mine)
     directories = files = size = done = 0
     while batch := list(islice(own, _BATCH)):
         outcomes = list(zip(batch, _in_parallel(lambda uri: _removed(store, uri), batch), strict=True))

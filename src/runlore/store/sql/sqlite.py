@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -146,11 +147,14 @@ class SqliteDatabase:
         target = self.path.with_name(f"{self.path.name}.{name}.bak")
         if target.exists():
             return
-        part = target.with_name(target.name + ".part")
-        part.unlink(missing_ok=True)
-        self._writer.execute("VACUUM INTO ?", (str(part),))
-        part.chmod(0o600)
-        part.replace(target)
+        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")  # other processes may be at it too
+        try:
+            self._writer.execute("VACUUM INTO ?", (str(part),))
+            part.chmod(0o600)
+            with suppress(FileExistsError):  # the first copy is the right one: nobody migrates before it is there
+                os.link(part, target)
+        finally:
+            part.unlink(missing_ok=True)
 
     def copy_to(self, target: Path) -> None:
         """Write a copy as of now to a new file, private and on stable storage. Writers go on meanwhile.
