@@ -28,7 +28,7 @@ def run_npm(root: Path, *arguments: str) -> None:
     modules = folder / "node_modules" if os.name == "nt" else folder / "lib/node_modules"
     path = f"{node}{os.pathsep}{os.environ.get('PATH', '')}"
     # The dashboard's types are compared with what this Python's package says (ui/scripts/types.mjs).
-    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable}
+    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable, "npm_config_update_notifier": "false"}
     command = [str(node / "node"), str(modules / "npm/bin/npm-cli.js"), *arguments]
     subprocess.run(command, cwd=root / "ui", env=environment, check=True)
 
