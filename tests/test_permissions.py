@@ -52,7 +52,11 @@ def test_every_operation_has_a_handler_of_the_same_name() -> None:
 OFFERED_AS = {
     "UpdateExperiment": "rename_experiment",
     "LogLoggedModelParams": "log_model_params",
+    "GetMetricHistoryBulk": None,
     "GetMetricHistoryBulkInterval": None,
+    "SearchDatasets": None,
+    "CreatePresignedUploadUrl": None,
+    "CreatePresignedDownloadUrl": None,
     "GetServerInfo": None,
     "LogModel": None,
 }

@@ -80,6 +80,8 @@ def test_exactly_what_the_contract_says_is_served(house: House) -> None:
 def test_only_what_is_meant_to_be_public_is(house: House) -> None:
     public = {endpoint.name for endpoint in house.app.routes if endpoint.needs.right == "public"}
     assert public == {"Page", "Dashboard", "GetServerInfo"}
+    signed = {endpoint.name for endpoint in house.app.routes if endpoint.needs.right == "signed"}
+    assert signed == {"DownloadSigned", "UploadSigned"}
 
 
 def test_the_right_of_each_endpoint_is_that_of_the_contract(house: House) -> None:
@@ -87,7 +89,9 @@ def test_the_right_of_each_endpoint_is_that_of_the_contract(house: House) -> Non
     for endpoint in house.app.routes:
         assert endpoint.name in ("Page", "Dashboard") or endpoint.needs == needs[endpoint.name]
         assert (
-            endpoint.needs.right == "public" or endpoint.method == "GET" or endpoint.needs.right in ("view", "edit", "manage")
+            endpoint.needs.right == "public"
+            or endpoint.method == "GET"
+            or endpoint.needs.right in ("signed", "view", "edit", "manage")
         )
 
 
@@ -96,7 +100,8 @@ FIELDS: dict[str, object] = {
     "run_id": RUN, "run_ids": [RUN], "experiment_id": "7", "experiment_ids": ["7"], "experiment_name": "x", "model_id": MODEL,
     "name": "n", "new_name": "y", "key": "k", "value": "1", "timestamp": 1, "metric_key": "k", "metrics": [], "alias": "a",
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
-    "uris": [], "to_experiment_id": "7",
+    "uris": [], "to_experiment_id": "7", "directory": "d", "path": "f", "num_parts": 1, "expiration": 60,
+    "upload_id": "0" * 42 + "." + "0" * 32, "parts": [{"part_number": 1}],
 }  # fmt: skip
 
 
@@ -110,6 +115,7 @@ def test_every_operation_asks_before_it_acts(closed: tuple[House, Nobody]) -> No
         fields = {item: FIELDS[item] for item in kind.__struct_fields__ if item in FIELDS}
         fields |= {"status": "LOGGED_MODEL_READY"} if kind.__name__ == "FinalizeLoggedModel" else {}
         fields |= {"metrics": ["k"]} if kind.__name__ == "QuerySeries" else {}
+        fields |= {"run_id": [RUN]} if kind.__name__ == "GetMetricHistoryBulk" else {}
         for prefix in PREFIXES[kind.route.base]:
             path = kind.route.path
             for name in kind.route.fields:
@@ -123,7 +129,7 @@ def test_every_operation_asks_before_it_acts(closed: tuple[House, Nobody]) -> No
                 body = json.dumps(fields).encode()
                 answer = house.ask(kind.route.method, prefix + path, {"Content-Type": "application/json"}, body)
             assert (answer.status, answer.code) == (403, "PERMISSION_DENIED"), (kind.__name__, answer.body)
-            assert access.asked.pop() == (need, FIELDS[need.field] if need.field else None)
+            assert access.asked.pop() == (need, fields[need.field] if need.field else None)
     assert access.asked == []
 
 
@@ -141,6 +147,24 @@ def test_every_file_route_asks_before_it_acts(closed: tuple[House, Nobody]) -> N
     ]:
         assert house.ask("GET", target).status == 403
         assert access.asked.pop()[1] == about
+    upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={RUN}&path=f"
+    assert house.ask("POST", upload, body=b"x").status == 403
+    assert access.asked.pop()[1] == RUN
+    model = {"model_id": MODEL, "path": "f"}
+    assert house.call("POST", "artifacts/presigned-upload-url", model).status == 403
+    assert [target for _, target in access.asked] == [MODEL]
+    assert not (house.artifacts / "store" / "artifacts" / "7").exists()
+
+
+def test_a_signed_address_is_the_only_right_to_it(closed: tuple[House, Nobody]) -> None:
+    house, access = closed
+    for method in ("GET", "PUT"):
+        for query in ("", "?expires=99999999999&signature=" + "0" * 32, "?expires=x&signature=%FF", "?expires=1&part=-1"):
+            answer = house.ask(
+                method, FILES.replace("/artifacts", "/signed/7/f") + query, body=b"x" if method == "PUT" else None
+            )
+            assert (answer.status, answer.code) == (403, "PERMISSION_DENIED"), (method, query, answer.body)
+    assert access.asked == []
     assert not (house.artifacts / "store" / "artifacts" / "7").exists()
 
 

@@ -16,15 +16,19 @@ ROOT = Path(__file__).parents[2]
 VERSIONS = (2, 3)
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda version: f"mlflow{version}")
-def mlflow_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter of an environment that holds a real MLflow."""
-    version = request.param
+def mlflow_of(version: int) -> Path:
+    """The interpreter of an environment that holds a real MLflow of this major version; skips the test without one."""
     name = f"RUNLORE_MLFLOW{version}_PYTHON"
     python = Path(os.environ.get(name) or ROOT / f".venvs/mlflow{version}/bin/python")
     if not python.is_file():
         pytest.skip(f"No MLflow {version} at {python}. `make .venvs/mlflow{version}/.ready` installs it, or set {name}.")
     return python
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: f"mlflow{version}")
+def mlflow_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter of an environment that holds a real MLflow."""
+    return mlflow_of(request.param)
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+from tests.compat.conftest import mlflow_of
+
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def run(python: Path, script: str, server: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(python: Path, script: str, server: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a script as a user would: the server's address is in the environment, the code knows nothing of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RUNLORE_", "PYTHON"))}
     environment |= {
@@ -18,6 +21,7 @@ def run(python: Path, script: str, server: str, folder: Path) -> subprocess.Comp
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MPLCONFIGDIR": str(folder),
         "GIT_PYTHON_REFRESH": "quiet",
+        **settings,
     }
     return subprocess.run(
         [str(python), "-W", "ignore", str(SCRIPTS / script)],
@@ -38,3 +42,18 @@ def test_everyday_use(mlflow_python: Path, server: str, tmp_path: Path) -> None:
     assert "FAILED" not in done.stdout
     assert done.stdout.count("\nok ") + done.stdout.startswith("ok ") == 12
     assert "Logging model metadata to the tracking server has failed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "forced", [{}, {"MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true", "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "true"}]
+)
+def test_large_files_go_in_parts(server: str, tmp_path: Path, forced: dict[str, str]) -> None:
+    """MLflow 3 sends large files in parts where the server says that it takes them, and where it is told to."""
+    python = mlflow_of(3)
+    small = {"UPLOAD_MINIMUM_FILE_SIZE": "300000", "UPLOAD_CHUNK_SIZE": "200000", "DOWNLOAD_CHUNK_SIZE": "150000"}
+    settings = {f"MLFLOW_MULTIPART_{name}": value for name, value in small.items()}
+    done = run(python, "large_files.py", server, tmp_path, **settings, **forced)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "done"
+    left = [path.name for path in (tmp_path / "store" / "artifacts" / ".uploads%").rglob("*") if path.is_file()]
+    assert left == ["done"] * 2

@@ -183,10 +183,24 @@ def test_files_of_logged_models_and_model_versions(house: House) -> None:
     assert house.ask("GET", "/model-versions/get-artifact?name=reg&version=x&path=MLmodel").status == 400
 
 
-def test_server_info_promises_only_what_there_is(house: House) -> None:
-    info = house.ask("GET", "/api/3.0/mlflow/server-info").json()
-    assert info.get("multipart_uploads_enabled", False) is False
-    assert info.get("multipart_downloads_enabled", False) is False
+def test_server_info_says_what_there_is(house: House) -> None:
+    assert house.ask("GET", "/api/3.0/mlflow/server-info").json() == {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": True,
+        "multipart_downloads_enabled": True,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
+        "features_enabled": {"gateway": False},
+    }
+
+
+def test_the_upload_of_mlflows_dashboard(house: House) -> None:
+    run_id = house.new_run()
+    answer = house.ask("POST", f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run_id}&path=a/b.txt", body=CONTENT)
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert house.ask("GET", f"/get-artifact?run_id={run_id}&path=a/b.txt").body == CONTENT
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")

@@ -42,7 +42,7 @@ def test_every_operation_is_described_once() -> None:
 def test_each_has_what_a_reader_needs(path: str, method: str, item: dict[str, Any]) -> None:
     assert item["summary"]
     assert item["tags"]
-    assert item["x-right"]["right"] in ("public", "view", "edit", "manage")
+    assert item["x-right"]["right"] in ("public", "signed", "view", "edit", "manage")
     assert set(item["responses"]) == {"200", "default"}
     in_path = [parameter["name"] for parameter in item.get("parameters", []) if parameter["in"] == "path"]
     assert [f"{{{name}}}" in path for name in in_path] == [True] * path.count("{")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runlore.api.experiments import CreateExperiment, DatasetSummary, SearchDatasets
 from runlore.api.runs import CreateRun, DeleteRun, GetRun, LogInputs, LogOutputs
 from runlore.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Run
 from runlore.exceptions import InvalidParameter, NotFound
@@ -69,3 +70,33 @@ def test_inputs_need_an_active_run(store: Store, run_id: str) -> None:
 def test_model_ids_are_checked(store: Store, run_id: str) -> None:
     with pytest.raises(InvalidParameter):
         store.call(LogOutputs(run_id=run_id, models=[LoggedModelOutput(model_id="../../etc")]))
+
+
+# -- datasets of experiments ----------------------------------------------------------------------------------------------
+
+
+def test_datasets_of_experiments_are_listed_once_for_each_context(store: Store) -> None:
+    here, there, other = (store.call(CreateExperiment(name=f"datasets {name}")).experiment_id for name in "abc")
+
+    def log(experiment_id: str, name: str, context: str | None = None) -> str:
+        run_id = store.call(CreateRun(experiment_id=experiment_id)).run.info.run_id
+        tags = [InputTag(key="mlflow.data.context", value=context)] if context else []
+        store.call(LogInputs(run_id=run_id, datasets=[DatasetInput(dataset=dataset(name), tags=tags)]))
+        return run_id
+
+    for _ in range(2):
+        log(here, "iris", "training")
+    log(here, "iris", "eval")
+    log(here, "ants")
+    log(there, "iris", "training")
+    log(other, "wine")
+    store.call(DeleteRun(run_id=log(here, "deleted")))
+    found = store.call(SearchDatasets(experiment_ids=[there, here])).dataset_summaries
+    assert found == [
+        DatasetSummary(experiment_id=here, name="ants", digest="d1"),
+        DatasetSummary(experiment_id=here, name="iris", digest="d1", context="eval"),
+        DatasetSummary(experiment_id=here, name="iris", digest="d1", context="training"),
+        DatasetSummary(experiment_id=there, name="iris", digest="d1", context="training"),
+    ]
+    with pytest.raises(InvalidParameter):
+        store.call(SearchDatasets(experiment_ids=[]))

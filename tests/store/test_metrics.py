@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from runlore.api.logged_models import CreateLoggedModel, GetLoggedModel
-from runlore.api.metrics import GetMetricHistory, GetMetricHistoryBulkInterval, LogMetric
+from runlore.api.metrics import GetMetricHistory, GetMetricHistoryBulk, GetMetricHistoryBulkInterval, LogMetric
 from runlore.api.runs import CreateRun, DeleteRun, GetRun, LogBatch, MetricPoint
 from runlore.entities import Metric
 from runlore.exceptions import InvalidParameter, NotFound
@@ -217,6 +217,21 @@ def test_samples_of_several_runs(store: Store) -> None:
         (two, step) for step in (10, 15, 20)
     ]
     assert store.call(GetMetricHistoryBulkInterval(run_ids=[one], metric_key="none")).metrics == []
+
+
+def test_whole_histories_of_several_runs(store: Store) -> None:
+    one, two = sorted([new_run(store), new_run(store)])
+    for run_id in (one, two):
+        log(store, run_id, *[("x", float(i), i, i) for i in range(10)], ("y", 1.0, 1, 1))
+    metrics = store.call(GetMetricHistoryBulk(run_id=[two, one], metric_key="x")).metrics
+    assert [(metric.run_id, metric.value) for metric in metrics] == [
+        (run_id, float(i)) for run_id in (two, one) for i in range(10)
+    ]
+    for most in (1, 9, 10, 13):
+        assert store.call(GetMetricHistoryBulk(run_id=[two, one], metric_key="x", max_results=most)).metrics == metrics[:most]
+    assert store.call(GetMetricHistoryBulk(run_id=[one], metric_key="none")).metrics == []
+    with pytest.raises(NotFound):
+        store.call(GetMetricHistoryBulk(run_id=[one, "0" * 32], metric_key="x"))
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 4), (None, 4), (5, None)])

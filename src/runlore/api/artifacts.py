@@ -10,10 +10,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, Uri, View
-from runlore.entities import Entity, FileInfo
+from runlore.api.operation import Edit, Manage, ModelId, Need, Operation, PageToken, Public, Route, RunId, Signed, Uri, View
+from runlore.entities import Empty, Entity, FileInfo, Value
 
 _Path = Annotated[str, Meta(max_length=1_024)]
+_FilePath = Annotated[str, Meta(min_length=1, max_length=1_024)]
+_Part = Annotated[str, Meta(min_length=1, max_length=255)]
+_ForeignPath = Annotated[str, Meta(min_length=1, max_length=8_192, description="a path on the client's machine")]
+_UploadId = Annotated[str, Meta(pattern=r"^[0-9a-f]{42}\.[0-9a-f]{32}\Z", description="an upload's id")]
+_Expiration = Annotated[int, Meta(ge=1, le=604_800, description="seconds")]
 
 
 class FilesReply(Entity):
@@ -56,13 +61,55 @@ class RemovedFiles(Entity):
 
 
 class ServerInfo(Entity):
-    """What MLflow 3 clients ask before they choose how to transfer files."""
+    """What MLflow 3 clients ask before they choose how to transfer files. Every key is always there."""
 
-    store_type: str = "SqlStore"
-    workspaces_enabled: bool = False
-    trace_archival_enabled: bool = False
-    multipart_uploads_enabled: bool = False
-    multipart_downloads_enabled: bool = False
+    store_type: str
+    workspaces_enabled: bool
+    trace_archival_enabled: bool
+    multipart_uploads_enabled: bool
+    multipart_downloads_enabled: bool
+    presigned_upload_run_id_supported: bool
+    presigned_upload_model_id_supported: bool
+    features_enabled: dict[str, bool]
+
+
+class PartAddress(Entity):
+    """Where to PUT one part of an upload. The answer's `ETag` belongs into `CompleteMultipartUpload`."""
+
+    url: str
+    part_number: int
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class UploadReply(Entity):
+    """An upload in parts has begun."""
+
+    upload_id: str
+    credentials: list[PartAddress]
+
+
+class UploadedPart(Value):
+    """A part that has arrived. Without a tag, whatever part of that number came last is meant."""
+
+    part_number: Annotated[int, Meta(ge=1, le=10_000)]
+    etag: Annotated[str, Meta(max_length=256)] | None = None
+    url: Annotated[str, Meta(max_length=8_192)] | None = None
+
+
+class FileAddress(Entity):
+    """Where to GET a file, with `Range` if need be, without credentials."""
+
+    url: str
+    headers: dict[str, str]
+    file_size: int
+
+
+class SignedAddress(Entity):
+    """Where to GET or PUT a file, without credentials."""
+
+    presigned_url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    file_size: int | None = None
 
 
 class ListProxiedArtifacts(Operation[FilesReply]):
@@ -112,6 +159,67 @@ class GetServerInfo(Operation[ServerInfo]):
     route = Route("GET", "server-info", needs=Public)
 
 
+class CreateMultipartUpload(Operation[UploadReply]):
+    """Begin to upload a file in parts into a directory, `experiment_id/directory`. The file's name is the last part of `path`.
+
+    The addresses are valid for a day and need no credentials; parts may be sent in any order and at the same time.
+    """
+
+    route = Route("POST", "mpu/create/{experiment_id}/{directory}", needs=Edit("experiment_id"), base="mlflow-artifacts")
+    experiment_id: _Part
+    directory: _Path
+    path: _ForeignPath
+    num_parts: Annotated[int, Meta(ge=1, le=10_000)] = 1
+
+
+class CompleteMultipartUpload(Operation[Empty]):
+    """Make the file of its parts: it becomes visible now, whole. Doing it again is harmless."""
+
+    route = Route("POST", "mpu/complete/{experiment_id}/{directory}", needs=Edit("experiment_id"), base="mlflow-artifacts")
+    experiment_id: _Part
+    directory: _Path
+    path: _ForeignPath
+    upload_id: _UploadId
+    parts: Annotated[list[UploadedPart], Meta(min_length=1, max_length=10_000)]
+
+
+class AbortMultipartUpload(Operation[Empty]):
+    """Give up an upload and its parts. One that is complete stays."""
+
+    route = Route("POST", "mpu/abort/{experiment_id}/{directory}", needs=Edit("experiment_id"), base="mlflow-artifacts")
+    experiment_id: _Part
+    directory: _Path
+    path: _ForeignPath
+    upload_id: _UploadId
+
+
+class GetFileAddress(Operation[FileAddress]):
+    """An address for the file `experiment_id/path`, valid for an hour: the object store's own where it can sign one."""
+
+    route = Route("GET", "presigned/{experiment_id}/{path}", needs=View("experiment_id"), base="mlflow-artifacts")
+    experiment_id: _Part
+    path: _Path
+
+
+class CreatePresignedUploadUrl(Operation[SignedAddress]):
+    """An address to PUT one file of a run, or of a logged model, as a whole. `expiration` in seconds."""
+
+    route = Route("POST", "artifacts/presigned-upload-url", needs=Edit("run_id"))
+    path: _FilePath
+    run_id: RunId | None = None
+    model_id: ModelId | None = None
+    expiration: _Expiration = 900
+
+
+class CreatePresignedDownloadUrl(Operation[SignedAddress]):
+    """An address to GET one file of a run. `expiration` in seconds."""
+
+    route = Route("POST", "artifacts/presigned-download-url", needs=View("run_id"))
+    run_id: RunId
+    path: _FilePath
+    expiration: _Expiration = 900
+
+
 class FileRoute(msgspec.Struct, frozen=True):
     """An endpoint whose request or reply is a file, streamed instead of decoded. `{path}` is an `ArtifactPath`.
 
@@ -119,7 +227,7 @@ class FileRoute(msgspec.Struct, frozen=True):
     """
 
     name: str
-    method: Literal["GET", "PUT", "DELETE"]
+    method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     needs: Need
     summary: str
@@ -147,6 +255,30 @@ FILE_ROUTES = (
         "/api/2.0/mlflow-artifacts/artifacts/{path}",
         Manage("path", kind="experiment"),
         "Remove a file, or everything under a directory.",
+    ),
+    FileRoute(
+        "DownloadSigned",
+        "GET",
+        "/api/2.0/mlflow-artifacts/signed/{path}",
+        Signed,
+        "The bytes of the file that this address was signed for. One `Range` is honoured.",
+        (("expires",), ("signature",)),
+    ),
+    FileRoute(
+        "UploadSigned",
+        "PUT",
+        "/api/2.0/mlflow-artifacts/signed/{path}",
+        Signed,
+        "Store the body as the file, or the part of an upload, that this address was signed for.",
+        (("expires",), ("signature",)),
+    ),
+    FileRoute(
+        "UploadRunArtifact",
+        "POST",
+        "/ajax-api/2.0/mlflow/upload-artifact",
+        Edit("run_id"),
+        "Store the body as one file of a run.",
+        (("run_id", "run_uuid"), ("path",)),
     ),
     FileRoute(
         "DownloadRunArtifact",

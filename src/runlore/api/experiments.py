@@ -46,6 +46,21 @@ class SearchExperimentsReply(Entity):
     next_page_token: str | None = None
 
 
+class DatasetSummary(Entity):
+    """A dataset that runs of an experiment read. `context` says what for (the input's tag `mlflow.data.context`)."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str | None = None
+
+
+class SearchDatasetsReply(Entity):
+    """Datasets, each with each context once."""
+
+    dataset_summaries: list[DatasetSummary] = field(default_factory=list)
+
+
 class CreateExperiment(Operation[CreateExperimentReply]):
     """Make an experiment. The name must not be that of an active one."""
 
@@ -117,3 +132,10 @@ class DeleteExperimentTag(Operation[Empty]):
     route = Route("POST", "experiments/delete-experiment-tag", needs=Edit("experiment_id"))
     experiment_id: ExperimentId
     key: Key
+
+
+class SearchDatasets(Operation[SearchDatasetsReply]):
+    """The datasets that active runs of some experiments read: the first thousand by experiment, name, digest and context."""
+
+    route = Route("POST", "experiments/search-datasets", needs=View("experiment_ids"))
+    experiment_ids: Annotated[list[ExperimentId], Meta(min_length=1, max_length=1_000)]

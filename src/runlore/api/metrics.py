@@ -41,6 +41,16 @@ class GetMetricHistory(Operation[MetricHistoryReply]):
     page_token: PageToken = ""
 
 
+class GetMetricHistoryBulk(Operation[MetricHistoryReply]):
+    """The points of one metric of several runs, one run after the other, each in the order they were logged; the first
+    `max_results` of them in all."""
+
+    route = Route("GET", "metrics/get-history-bulk", needs=View("run_id"))
+    run_id: Annotated[list[RunId], Meta(min_length=1, max_length=100)]
+    metric_key: Key
+    max_results: Annotated[int, Meta(ge=1, le=25_000)] = 25_000
+
+
 class GetMetricHistoryBulkInterval(Operation[MetricHistoryReply]):
     """A sample of at most `max_results` points of one metric for each of several runs, with first, last, min and max kept."""
 

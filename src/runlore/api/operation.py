@@ -48,7 +48,7 @@ PageToken = Annotated[str, Meta(max_length=4_096)]
 
 # -- rights ---------------------------------------------------------------------------------------------------------------
 
-Right = Literal["public", "view", "edit", "manage"]
+Right = Literal["public", "signed", "view", "edit", "manage"]
 Kind = Literal["server", "experiment", "run", "logged_model", "registered_model"]
 _KIND_OF_FIELD: dict[str, Kind] = {
     "run_id": "run",
@@ -89,6 +89,8 @@ def Manage(field: str | None = None, kind: Kind | None = None) -> Need:
 
 
 Public = Need("public")
+Signed = Need("signed")
+"""The address itself is the right: the server gave it to somebody who had one, for this file and for a while."""
 
 
 # -- routes and operations ----------------------------------------------------------------------------------------------

@@ -34,9 +34,28 @@ class ArtifactPath(str):
             raise InvalidParameter(f"Invalid artifact path {text[:200]!r}: {reason}.")
         return super().__new__(cls, text)
 
+    @property
+    def parent(self) -> Self:
+        """The directory that this path is in; the root is in itself."""
+        return str.__new__(type(self), self.rpartition("/")[0])
+
     def child(self, name: str) -> ArtifactPath:
         """The path of `name` (one or more parts) under this one."""
-        return ArtifactPath(f"{self}/{name}" if self and name else f"{self}{name}")
+        path = f"{self}/{name}" if self and name else f"{self}{name}"
+        return HiddenPath(path) if isinstance(name, HiddenPath) else ArtifactPath(path)
+
+
+class HiddenPath(ArtifactPath):
+    """A path for what a store keeps beside its artifacts. A part of it ends in `%`, which nobody else can name: artifact paths
+    refuse that, and listings leave it out. Not checked; made of constants and checked ids alone."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return str.__new__(cls, text)
+
+    def child(self, name: str) -> ArtifactPath:
+        return HiddenPath(f"{self}/{name}")
 
 
 def _refusal(text: str) -> str | None:

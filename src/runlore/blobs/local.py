@@ -65,17 +65,18 @@ class LocalBlobs(BlobTree):
 
     def stat(self, path: ArtifactPath) -> FileInfo:
         path = ArtifactPath(path)
-        parent, _, name = path.rpartition("/")
+        name = path.rpartition("/")[2]
         try:
-            with self._folder(ArtifactPath(parent)) as folder:
-                return _info(ArtifactPath(parent), name, folder.stat(name)) if name else FileInfo(path="", is_dir=True)
+            with self._folder(path.parent) as folder:
+                return _info(path.parent, name, folder.stat(name)) if name else FileInfo(path="", is_dir=True)
         except OSError as error:
             raise _missing(error, path) from None
 
     def tag(self, path: ArtifactPath) -> str | None:
-        parent, _, name = file_path(path).rpartition("/")
+        path = file_path(path)
+        name = path.rpartition("/")[2]
         try:
-            with self._folder(ArtifactPath(parent)) as folder:
+            with self._folder(path.parent) as folder:
                 found = folder.stat(name)
         except OSError as error:
             raise _missing(error, path) from None
@@ -85,9 +86,9 @@ class LocalBlobs(BlobTree):
         return opened(self._read(file_path(path), start, end))
 
     def _read(self, path: ArtifactPath, start: int, end: int | None) -> Iterator[bytes]:
-        parent, _, name = path.rpartition("/")
+        name = path.rpartition("/")[2]
         try:
-            with self._folder(ArtifactPath(parent)) as folder:
+            with self._folder(path.parent) as folder:
                 handle = folder.open_to_read(name)
         except OSError as error:
             raise _missing(error, path) from None
@@ -145,9 +146,9 @@ class LocalBlobs(BlobTree):
 
     def delete(self, path: ArtifactPath) -> None:
         path = ArtifactPath(path)
-        parent, _, name = path.rpartition("/")
+        name = path.rpartition("/")[2]
         try:
-            with self._folder(ArtifactPath(parent)) as folder:
+            with self._folder(path.parent) as folder:
                 if name:
                     folder.stat(name)
                 for entry in [name] if name else [entry for entry in folder.names() if entry != STAGING]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from runlore.blobs.base import ArtifactPath
+from runlore.blobs.base import ArtifactPath, HiddenPath
 from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, PermissionDenied, Unavailable
@@ -54,7 +55,8 @@ class ObjectBlobs(BlobTree):
             found = self._store.list_with_delimiter(ArtifactPath(path) or None)
         files = [_file(entry["path"], entry["size"]) for entry in found["objects"]]
         folders = [FileInfo(path=name, is_dir=True) for name in found["common_prefixes"]]
-        return sorted((info for info in files + folders if _expressible(info.path)), key=lambda info: info.path)
+        hidden = isinstance(path, HiddenPath)
+        return sorted((info for info in files + folders if hidden or _expressible(info.path)), key=lambda info: info.path)
 
     def stat(self, path: ArtifactPath) -> FileInfo:
         path = ArtifactPath(path)
@@ -111,12 +113,30 @@ class ObjectBlobs(BlobTree):
     def delete(self, path: ArtifactPath) -> None:
         path = ArtifactPath(path)
         is_dir = self.stat(path).is_dir
-        with _explained():
+        with _explained(), suppress(FileNotFoundError):  # somebody else deletes too
             if not is_dir:
                 self._store.delete(path)
             found = (entry["path"] for page in self._store.list(path or None) for entry in page)
             while batch := list(islice(found, _DELETE_BATCH)):
                 self._store.delete(batch)
+
+    def signed(self, method: Literal["GET", "PUT"], path: ArtifactPath, age: timedelta) -> str | None:
+        """An address at which the object store gives or takes one file for a while, without credentials.
+
+        None where that is not known to work: in memory, without credentials that can sign, and at an endpoint of one's own
+        (`AWS_ENDPOINT_URL`), which clients may not reach.
+        """
+        import obstore
+        from obstore.store import AzureStore, GCSStore, S3Store
+
+        store = self._store
+        if not isinstance(store, S3Store | GCSStore | AzureStore) or any("endpoint" in name for name in store.config):
+            return None
+        try:
+            with _explained():
+                return obstore.sign(store, method, file_path(path), age)
+        except (Unavailable, PermissionDenied):
+            return None
 
 
 @contextmanager

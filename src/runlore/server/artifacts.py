@@ -43,6 +43,7 @@ from runlore.server.auth import Access
 from runlore.server.dispatch import SubmittingStore, read_operation
 from runlore.server.http import Headers, Refused, Reply, Request, json_reply
 from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.server.transfers import Transfers
 
 PIECE = 1 << 20
 """Bytes that go from the network to the disk at once."""
@@ -71,6 +72,7 @@ class Artifacts:
         self._access = access
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-files")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="runlore-uploads")
+        self._transfers = Transfers(store, access, self)
 
     def close(self) -> None:
         """Let go of the threads; what they are doing is finished first."""
@@ -86,6 +88,7 @@ class Artifacts:
             MeasureFiles: self._measure,
             RemoveReleasedFiles: self._remove_released,
             GetServerInfo: _server_info,
+            **self._transfers.operations(),
         }
 
     def add_to(self, routes: Routes) -> None:
@@ -94,6 +97,8 @@ class Artifacts:
             "DownloadArtifact": self._download,
             "UploadArtifact": self._upload,
             "DeleteArtifact": self._delete,
+            **self._transfers.files(),
+            "UploadRunArtifact": self._upload_to_run,
             "DownloadRunArtifact": self._download_from_run,
             "DownloadModelVersionArtifact": self._download_from_version,
             "DownloadLoggedModelArtifact": self._download_from_logged_model,
@@ -110,7 +115,7 @@ class Artifacts:
     async def _list_root(self, request: Request) -> Reply:
         operation: ListProxiedArtifacts = await read_operation(ListProxiedArtifacts, self._access, request)
         path = await self._as_meant(ArtifactPath(operation.path), request)
-        found = await self._run(lambda: open_root(self._store).list(path))
+        found = await self.run(lambda: open_root(self._store).list(path))
         names = [FileInfo(path=info.path.rpartition("/")[2], is_dir=info.is_dir, file_size=info.file_size) for info in found]
         return json_reply(encode(FilesReply(files=names)))
 
@@ -127,24 +132,24 @@ class Artifacts:
         return await self._list(model.model.info.artifact_uri, path)
 
     async def _list(self, uri: str, path: ArtifactPath) -> Reply:
-        files = await self._run(lambda: open_blobs(uri, self._store).list(path))
+        files = await self.run(lambda: open_blobs(uri, self._store).list(path))
         return json_reply(encode(RunFilesReply(root_uri=uri, files=files)))
 
     # -- whole directories -------------------------------------------------------------------------------------------------
 
     async def _measure(self, request: Request) -> Reply:
         operation: MeasureFiles = await read_operation(MeasureFiles, self._access, request)
-        return json_reply(encode(await self._run(lambda: measure(self._store, operation.uris))))
+        return json_reply(encode(await self.run(lambda: measure(self._store, operation.uris))))
 
     async def _remove_released(self, request: Request) -> Reply:
         await read_operation(RemoveReleasedFiles, self._access, request)
-        return json_reply(encode(await self._run(lambda: remove_released(self._store))))
+        return json_reply(encode(await self.run(lambda: remove_released(self._store))))
 
     # -- single files ------------------------------------------------------------------------------------------------------
 
     async def _download(self, route: FileRoute, request: Request) -> Reply:
         path = await self._as_meant(self._proxied_path(route, request), request)
-        return await self._send(lambda: open_root(self._store), path, request)
+        return await self.send(lambda: open_root(self._store), path, request)
 
     async def _download_from_run(self, route: FileRoute, request: Request) -> Reply:
         (run_id, text) = _query(route, request)
@@ -152,7 +157,7 @@ class Artifacts:
         path = ArtifactPath(text)
         run = await asyncio.wrap_future(self._store.submit(_checked(GetRun, run_id=run_id)))
         uri = run.run.info.artifact_uri
-        return await self._send(lambda: open_blobs(uri, self._store), path, request)
+        return await self.send(lambda: open_blobs(uri, self._store), path, request)
 
     async def _download_from_version(self, route: FileRoute, request: Request) -> Reply:
         name, version, text = _query(route, request)
@@ -160,7 +165,7 @@ class Artifacts:
         path = ArtifactPath(text)
         operation = _checked(GetModelVersionDownloadUri, name=name, version=version)
         found = await asyncio.wrap_future(self._store.submit(operation))
-        return await self._send(lambda: open_blobs(resolve(found.artifact_uri, self._store), self._store), path, request)
+        return await self.send(lambda: open_blobs(resolve(found.artifact_uri, self._store), self._store), path, request)
 
     async def _download_from_logged_model(self, route: FileRoute, request: Request) -> Reply:
         model_id = request.parameters["model_id"]
@@ -169,10 +174,24 @@ class Artifacts:
         path = ArtifactPath(text)
         model = await asyncio.wrap_future(self._store.submit(_checked(GetLoggedModel, model_id=model_id)))
         uri = model.model.info.artifact_uri
-        return await self._send(lambda: open_blobs(uri, self._store), path, request)
+        return await self.send(lambda: open_blobs(uri, self._store), path, request)
 
     async def _upload(self, route: FileRoute, request: Request) -> Reply:
         path = self._proxied_path(route, request)
+        await self.take(request, lambda chunks: open_root(self._store).write(path, chunks))
+        return json_reply(b"{}")
+
+    async def _upload_to_run(self, route: FileRoute, request: Request) -> Reply:
+        run_id, text = _query(route, request)
+        self._access.check(route.needs, run_id, request)
+        path = ArtifactPath(text)
+        run = await asyncio.wrap_future(self._store.submit(_checked(GetRun, run_id=run_id)))
+        uri = run.run.info.artifact_uri
+        await self.take(request, lambda chunks: open_blobs(uri, self._store).write(path, chunks))
+        return json_reply(b"{}")
+
+    async def take(self, request: Request, write: Callable[[Iterator[bytes]], Result]) -> Result:
+        """Hand the body of a request to `write`, on a thread of the uploads."""
         loop = asyncio.get_running_loop()
         pieces = request.pieces(PIECE)
 
@@ -180,12 +199,11 @@ class Artifacts:
             while piece := asyncio.run_coroutine_threadsafe(_next(pieces), loop).result():
                 yield piece
 
-        await loop.run_in_executor(self._writers, lambda: open_root(self._store).write(path, arriving()))
-        return json_reply(b"{}")
+        return await loop.run_in_executor(self._writers, lambda: write(arriving()))
 
     async def _delete(self, route: FileRoute, request: Request) -> Reply:
         path = self._proxied_path(route, request)
-        await self._run(lambda: open_root(self._store).delete(path))
+        await self.run(lambda: open_root(self._store).delete(path))
         return json_reply(b"{}")
 
     # -- parts of the above ------------------------------------------------------------------------------------------------
@@ -200,12 +218,14 @@ class Artifacts:
         """The path that a reader means: MLflow 2 looks for a run's models below the run."""
         if not knows_no_logged_models(request.header(b"user-agent")):
             return path
-        return await self._run(lambda: place_of(path, self._store))
+        return await self.run(lambda: place_of(path, self._store))
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+    async def run(self, work: Callable[[], Result], long: bool = False) -> Result:
+        """Do work on a thread of the readers, or of the uploads when it is long."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers if long else self._readers, work)
 
-    async def _send(self, blobs: Callable[[], BlobTree], path: ArtifactPath, request: Request) -> Reply:
+    async def send(self, blobs: Callable[[], BlobTree], path: ArtifactPath, request: Request) -> Reply:
+        """Answer with a file, or the range of it that is asked for."""
         if not path:
             raise InvalidParameter("A file needs a name: the artifact path is empty.")
 
@@ -216,7 +236,7 @@ class Artifacts:
                 raise NotFound(f"No such artifact: '{path}' is a directory.")
             return tree, info, tree.tag(path)
 
-        tree, info, tag = await self._run(look)
+        tree, info, tag = await self.run(look)
         size = info.file_size or 0
         headers = _file_headers(path, tag)
         if tag and _same_tag(request.header(b"if-none-match"), tag):
@@ -230,13 +250,23 @@ class Artifacts:
         return Reply(body, headers, 206 if span else 200)
 
     async def _pieces(self, tree: BlobTree, path: ArtifactPath, start: int, end: int) -> AsyncIterator[bytes]:
-        pieces = await self._run(lambda: tree.read(path, start, end))
-        while (piece := await self._run(lambda: next(pieces, None))) is not None:
+        pieces = await self.run(lambda: tree.read(path, start, end))
+        while (piece := await self.run(lambda: next(pieces, None))) is not None:
             yield piece
 
 
 async def _server_info(request: Request) -> Reply:
-    return json_reply(encode(ServerInfo()))
+    info = ServerInfo(
+        store_type="SqlStore",
+        workspaces_enabled=False,
+        trace_archival_enabled=False,
+        multipart_uploads_enabled=True,
+        multipart_downloads_enabled=True,
+        presigned_upload_run_id_supported=True,
+        presigned_upload_model_id_supported=True,
+        features_enabled={"gateway": False},
+    )
+    return json_reply(encode(info))
 
 
 async def _next(pieces: AsyncIterator[bytes]) -> bytes:

@@ -57,6 +57,10 @@ class SubmittingStore(Store, Protocol):
         """Begin an operation that has been checked against its limits."""
         ...
 
+    def secret(self, name: str) -> bytes:
+        """A key of the store's own, the same in every process."""
+        ...
+
 
 class Dispatcher:
     """The ASGI application behind the security wrapper."""
@@ -110,14 +114,18 @@ async def _answer(kind: type[Operation[Any]], store: SubmittingStore, access: Ac
 
 async def read_operation(kind: type[Operation[Any]], access: Access, request: Request) -> Any:
     """The operation that a request means, decoded, within its limits, and allowed to the caller."""
-    if request.method in ("GET", "HEAD"):
-        operation = from_request(kind, b"", _query(request), request.parameters)
-    else:
-        body = await _json_body(request)
-        operation = from_request(kind, body, (), request.parameters) if request.parameters else decode(body, kind)
+    operation = await parse_operation(kind, request)
     need = kind.route.needs
     access.check(need, getattr(operation, need.field) if need.field else None, request)
     return operation
+
+
+async def parse_operation(kind: type[Operation[Any]], request: Request) -> Any:
+    """The operation that a request means. Nobody has been asked yet whether it is allowed: whoever calls this does."""
+    if request.method in ("GET", "HEAD"):
+        return from_request(kind, b"", _query(request), request.parameters)
+    body = await _json_body(request)
+    return from_request(kind, body, (), request.parameters) if request.parameters else decode(body, kind)
 
 
 def _query(request: Request) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from runlore.server.http import Refused, Reply, Request
 
 Handler = Callable[[Request], Awaitable[Reply]]
 
-_WHOLE_TAIL = frozenset({"{path}", "{tag_key}"})
+_WHOLE_TAIL = frozenset({"{path}", "{directory}", "{tag_key}"})
 """Placeholders that may hold slashes. They stand last."""
 
 

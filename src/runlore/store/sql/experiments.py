@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from runlore.api.experiments import (
     CreateExperiment,
     CreateExperimentReply,
+    DatasetSummary,
     DeleteExperiment,
     DeleteExperimentTag,
     ExperimentReply,
     GetExperiment,
     GetExperimentByName,
     RestoreExperiment,
+    SearchDatasets,
+    SearchDatasetsReply,
     SetExperimentTag,
     UpdateExperiment,
 )
@@ -25,6 +30,8 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.tags import checked_name
 
 PROXIED = "mlflow-artifacts:/"
+_CONTEXT = "mlflow.data.context"
+_MOST_DATASETS = 1_000
 _OBJECT_STORE = re.compile(r"(s3|gs|az|abfss?|wasbs?|r2)://([\w.@-]+)(?:/(.*))?")
 
 
@@ -152,3 +159,22 @@ def _refuse_taken_name(db: Transaction, name: str, key: int) -> None:
     taken = db.one("SELECT experiment_id FROM experiment WHERE name = ? AND deleted_time IS NULL", (name,))
     if taken and taken[0] != key:
         raise AlreadyExists(f"Experiment(name={name}) already exists with id {taken[0]}. Rename or delete that one first.")
+
+
+@handles(SearchDatasets)
+def search_datasets(db: Transaction, op: SearchDatasets) -> SearchDatasetsReply:
+    """Runs that read one dataset in one way are one row before they leave the database."""
+    condition, parameter = db.among("r.experiment_id", [int(experiment_id) for experiment_id in op.experiment_ids])
+    rows = db.all(
+        "SELECT DISTINCT r.experiment_id, d.name, d.digest, d.tags FROM run_dataset d JOIN run r ON r.run_key = d.run_key "
+        f"WHERE r.deleted_time IS NULL AND {condition}",
+        (parameter,),
+    )
+    found = {(str(row[0]), *row[1:3], msgspec.json.decode(row[3]).get(_CONTEXT)) for row in rows}
+    ordered = sorted(found, key=lambda row: (int(row[0]), *row[1:3], row[3] or ""))
+    return SearchDatasetsReply(
+        dataset_summaries=[
+            DatasetSummary(experiment_id=key, name=name, digest=digest, context=context)
+            for key, name, digest, context in ordered[:_MOST_DATASETS]
+        ]
+    )

@@ -12,7 +12,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from runlore.api.metrics import GetMetricHistory, GetMetricHistoryBulkInterval, LogMetric, MetricHistoryReply
+from runlore.api.metrics import (
+    GetMetricHistory,
+    GetMetricHistoryBulk,
+    GetMetricHistoryBulkInterval,
+    LogMetric,
+    MetricHistoryReply,
+)
 from runlore.entities import Empty, Metric
 from runlore.exceptions import InvalidParameter, NotFound
 from runlore.series.chunk import Points, Reference, Row, encode_row
@@ -62,6 +68,19 @@ def get_metric_history(db: Transaction, op: GetMetricHistory) -> MetricHistoryRe
     points = read_points(db, run_key, series, folded, start, stop)
     token = _encode_token(stop) if stop < count else None
     return MetricHistoryReply(metrics=_entities(op.metric_key, points), next_page_token=token)
+
+
+@handles(GetMetricHistoryBulk)
+def get_metric_history_bulk(db: Transaction, op: GetMetricHistoryBulk) -> MetricHistoryReply:
+    """Reads no more than is answered."""
+    metrics: list[Metric] = []
+    for run_id, run_key in [(run_id, existing_run(db, run_id)) for run_id in op.run_id]:
+        row = db.one("SELECT series, folded, count FROM metric WHERE run_key = ? AND key = ?", (run_key, op.metric_key))
+        rest = op.max_results - len(metrics)
+        if row is not None and rest > 0:
+            series, folded, count = row
+            metrics += _entities(op.metric_key, read_points(db, run_key, series, folded, 0, min(rest, count)), run_id.lower())
+    return MetricHistoryReply(metrics=metrics)
 
 
 @handles(GetMetricHistoryBulkInterval)

@@ -1,11 +1,13 @@
 """Numbered migrations: `schema/0001_start.sql`, `0002_….sql`, … applied once each, in order, all in one transaction.
 
 They run where a store is opened on its database, under a lock, never over HTTP. Scripts are written in SQLite's spelling;
-a statement ends with a semicolon, text literals hold neither `;` nor `--`, and `{now}` stands for the time in Unix ms.
+a statement ends with a semicolon, text literals hold neither `;` nor `--`, `{now}` stands for the time in Unix ms, and
+`{secret}` for 256 random bits in hexadecimal digits.
 """
 
 from __future__ import annotations
 
+import secrets
 from importlib.resources import files
 
 import msgspec
@@ -78,7 +80,8 @@ def _version(database: Database, db: Transaction, newest: int) -> int:
 def _apply(database: Database, db: Transaction, step: Migration) -> None:
     sql = _VERSIONS + step.sql if step.number == 1 else step.sql
     lines = (line.split("--", 1)[0].rstrip() for line in sql.splitlines())
-    script = database.script("\n".join(line for line in lines if line)).replace("{now}", str(db.now))
+    script = database.script("\n".join(line for line in lines if line))
+    script = script.replace("{now}", str(db.now)).replace("{secret}", secrets.token_hex(32))
     for statement in script.split(";"):
         if statement.strip():
             db.execute(statement.strip())

@@ -9,6 +9,12 @@ CREATE TABLE counter (                      -- numbers that are never given twic
     next BIGINT NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE secret (                       -- keys of this store's own, made with it
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL                     -- hexadecimal digits
+) WITHOUT ROWID;
+INSERT INTO secret (name, value) VALUES ('addresses', '{secret}');
+
 CREATE TABLE experiment (
     experiment_id BIGINT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
