@@ -25,6 +25,7 @@ from runlore.client.base import MAX_KEY, MAX_PARAM, MAX_TAG
 from runlore.client.logging import METRICS_A_BATCH, PARAMS_A_BATCH
 from runlore.client.runs import PARENT_TAG, USER_TAG
 from runlore.exceptions import InvalidState
+from runlore.fluent import context
 from runlore.fluent.runs import NAME_TAG, NOTE_TAG
 from runlore.version import MLFLOW_VERSION
 
@@ -83,6 +84,7 @@ def install_as_mlflow() -> None:
             f"MLflow itself has been imported already, from {place}. Call runlore.install_as_mlflow() before the first "
             "`import mlflow`, or start the script with `runlore run --as-mlflow`."
         )
+    context.stand_in_for_mlflow()
     sys.meta_path.insert(0, _Finder())
     sys.modules[ALIAS] = _Mlflow()
     for name, constants in _CONSTANTS.items():

@@ -52,6 +52,7 @@ VIEW = "Runlore's ViewType holds the words of the wire; MLflow's numbers are acc
 
 DIFFERENT: dict[tuple[str, str, str], str] = {
     ("mlflow", "search_runs", "run_view_type"): VIEW,
+    ("mlflow", "search_runs", "grammar"): "Runlore's own, by keyword alone: says which grammar a filter is in",
     ("mlflow", "search_experiments", "view_type"): VIEW,
     ("client", "search_runs", "run_view_type"): VIEW,
     ("client", "search_experiments", "view_type"): VIEW,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import random
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from tests.store.population import TEXTS, VALUES, Seen, compare, populate
 
-from runlore.api.runs import LogBatch, MetricPoint, SearchRuns
+from runlore.api.runs import CreateRun, DeleteRun, LogBatch, MetricPoint, ParamEntry, SearchRuns
 from runlore.exceptions import InvalidParameter
 from runlore.store.base import Store
 from runlore.store.sql import search_runs
@@ -192,6 +194,52 @@ def test_whole_runs_are_answered(store: Store) -> None:
         assert sorted(item.dataset.name for item in run.inputs.dataset_inputs) == sorted(str(d["name"]) for d in seen.datasets)
 
 
+# -- paging while runs arrive ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("plan")
+@pytest.mark.parametrize(
+    "order", ["", "start_time ASC", "metrics.loss DESC", "metrics.acc", "params.opt DESC", "end_time", "tags.team"]
+)
+@pytest.mark.parametrize("text", ["", "metrics.loss > -3"])
+def test_runs_that_come_and_go_shift_no_page(store: Store, order: str, text: str) -> None:
+    experiments, _ = populate(store)
+    order_by = [order] if order else []
+    whole = search(store, experiments, text, order_by)
+    paged: list[str] = []
+    token, arrived = "", set()
+    for number in range(100):
+        op = SearchRuns(experiment_ids=experiments, filter=text, order_by=order_by, max_results=4, page_token=token)
+        reply = store.call(op)
+        paged += [run.info.run_id for run in reply.runs]
+        if not (token := reply.next_page_token or ""):
+            break
+        start = 500 if number % 2 else 5_000  # before all others and after them
+        made = store.call(CreateRun(experiment_id=experiments[0], start_time=start)).run.info.run_id
+        points = [MetricPoint(key=key, value=start - 2_000.0, timestamp=1) for key in ("loss", "acc")]
+        store.call(LogBatch(run_id=made, metrics=points, params=[ParamEntry(key="opt", value="a" if number % 2 else "z")]))
+        arrived.add(made)
+        store.call(DeleteRun(run_id=paged[-1]))  # the very run that the next page begins after
+    assert len(arrived) > 1
+    assert [run_id for run_id in paged if run_id not in arrived] == whole
+    assert len(set(paged)) == len(paged)
+
+
+def test_values_too_long_for_a_token_are_paged_by_too(store: Store) -> None:
+    texts = [letter * 6_000 for letter in "bdace"]
+    for text in texts:
+        run = store.call(CreateRun()).run.info.run_id
+        store.call(LogBatch(run_id=run, params=[ParamEntry(key="long", value=text)]))
+    found, token = "", ""
+    while True:
+        reply = store.call(SearchRuns(experiment_ids=["0"], order_by=["params.long"], max_results=2, page_token=token))
+        found += "".join(run.data.params["long"][0] for run in reply.runs)
+        if not (token := reply.next_page_token or ""):
+            break
+        assert len(token) < 4_096
+    assert found == "abcde"
+
+
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +262,22 @@ def test_a_broken_page_token_is_refused(store: Store) -> None:
     for token in ("x", "eyJvZmZzZXQiOjF9", "%%%", "é", "bnVsbA==", "W10="):
         with pytest.raises(InvalidParameter, match="Invalid page token"):
             store.call(SearchRuns(experiment_ids=["0"], page_token=token))
+
+
+@pytest.mark.parametrize("after", [[], [1], ["x", "y"], [1, 2], [1, "x", 2], [True, "x"], [None, None], 5, "x", [2**63, "x"]])
+def test_a_forged_place_harms_nothing(store: Store, after: Any) -> None:
+    for _ in range(3):
+        store.call(CreateRun())
+    op = SearchRuns(experiment_ids=["0"], max_results=1)
+    token = store.call(op).next_page_token
+    assert token
+    search = msgspec.msgpack.decode(base64.urlsafe_b64decode(token))[1]
+    forged = base64.urlsafe_b64encode(msgspec.msgpack.encode([0, search, after])).decode()
+    try:
+        store.call(SearchRuns(experiment_ids=["0"], max_results=1, page_token=forged))
+    except InvalidParameter:
+        return
+    assert after == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,13 @@ class ColumnCatalogue(Entity):
 
 
 class RunTable(Entity):
-    """A window of a table: `columns[name][i]` belongs to `run_ids[i]`. `total` counts all runs that match."""
+    """A window of a table: `columns[name][i]` belongs to `run_ids[i]`. `total` counts all runs that match; when there are none,
+    `hint` names a key of the filter that no run has, and keys like it."""
 
     run_ids: list[str] = field(default_factory=list)
     columns: dict[str, list[Cell]] = field(default_factory=dict)
     total: int = 0
+    hint: str | None = None
 
 
 class MetricSummary(Entity):

@@ -75,6 +75,14 @@ class SearchRunsReply(Entity):
     next_page_token: str | None = None
 
 
+class FoundRuns(Entity):
+    """One page of runs. When no run matches, `hint` names a key of the filter that no run has, and keys like it."""
+
+    runs: list[Run] = field(default_factory=list)
+    next_page_token: str | None = None
+    hint: str | None = None
+
+
 class CreateRun(Operation[RunReply]):
     """Start a run. Without a name (and without a tag `mlflow.runName`) it gets a random one such as "calm-otter-512".
 
@@ -189,6 +197,19 @@ class SearchRuns(Operation[SearchRunsReply]):
     """Runs of the given experiments that match a filter (MLflow's grammar), newest first unless ordered otherwise."""
 
     route = Route("POST", "runs/search", needs=View("experiment_ids"))
+    experiment_ids: Annotated[list[ExperimentId], Meta(max_length=10_000)] = field(default_factory=list)
+    filter: Filter = ""
+    run_view_type: ViewTypeWord = "ACTIVE_ONLY"
+    max_results: Annotated[int, Meta(ge=1, le=50_000)] = 1_000
+    order_by: OrderBy = field(default_factory=list)
+    page_token: PageToken = ""
+
+
+class FindRuns(Operation[FoundRuns]):
+    """Runs of the given experiments (none given: all) that match a filter in Runlore's grammar, newest first unless ordered
+    otherwise. Orders are in Runlore's grammar too: `metrics.loss@min DESC`."""
+
+    route = Route("POST", "runs/search", needs=View("experiment_ids"), base="v1")
     experiment_ids: Annotated[list[ExperimentId], Meta(max_length=10_000)] = field(default_factory=list)
     filter: Filter = ""
     run_view_type: ViewTypeWord = "ACTIVE_ONLY"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import Any
 
-from runlore.api.runs import CreateRun, DeleteRun, GetRun, RestoreRun, SearchRuns, TagEntry, UpdateRun
+from runlore.api.runs import CreateRun, DeleteRun, FindRuns, GetRun, RestoreRun, SearchRuns, TagEntry, UpdateRun
 from runlore.client.base import ClientBase, PagedList, now, tag_pairs, view_type_word
 from runlore.entities import Run, RunStatus, ViewType
 from runlore.exceptions import InvalidParameter
 
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
+
+logger = logging.getLogger("runlore")
 
 
 class RunsClient(ClientBase):
@@ -75,7 +78,8 @@ class RunsClient(ClientBase):
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[Run]:
-        """One page of the runs that match, newest first unless `order_by` says otherwise."""
+        """One page of the runs that match a filter in MLflow's grammar (`find_runs` understands more), newest first unless
+        `order_by` says otherwise."""
         ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
         operation = SearchRuns(
             experiment_ids=[str(experiment_id) for experiment_id in ids],
@@ -86,6 +90,33 @@ class RunsClient(ClientBase):
             page_token=page_token or "",
         )
         reply = self._call(operation)
+        return PagedList(reply.runs, reply.next_page_token)
+
+    def find_runs(
+        self,
+        filter_string: str = "",
+        experiment_ids: list[str] | None = None,
+        order_by: list[str] | None = None,
+        run_view_type: int | str = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """One page of the runs that match a filter in Runlore's own grammar (docs/guides/queries.md), newest first unless
+        `order_by` says otherwise. Without `experiment_ids` all experiments are searched.
+
+        A key that no run has is named in a warning. Raises `EndpointNotFound` where the tracking server is not Runlore's.
+        """
+        operation = FindRuns(
+            experiment_ids=[str(experiment_id) for experiment_id in experiment_ids or ()],
+            filter=filter_string or "",
+            run_view_type=view_type_word(run_view_type),
+            max_results=max_results,
+            order_by=order_by or [],
+            page_token=page_token or "",
+        )
+        reply = self._call(operation)
+        if reply.hint:
+            logger.warning("%s", reply.hint)
         return PagedList(reply.runs, reply.next_page_token)
 
 

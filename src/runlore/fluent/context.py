@@ -52,6 +52,18 @@ _open: list[OpenRun] = []
 _last_run: tuple[RunloreClient, str] | None = None
 _last_model: tuple[RunloreClient, str] | None = None
 _exit_status: str | None = None
+_stands_in_for_mlflow = False
+
+
+def stand_in_for_mlflow() -> None:
+    """Note that `import mlflow` gives Runlore in this process."""
+    global _stands_in_for_mlflow
+    _stands_in_for_mlflow = True
+
+
+def stands_in_for_mlflow() -> bool:
+    """True when `import mlflow` gives Runlore: filters are then read as MLflow reads them, and no other way."""
+    return _stands_in_for_mlflow
 
 
 # -- runs -----------------------------------------------------------------------------------------------------------------

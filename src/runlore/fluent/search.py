@@ -6,15 +6,30 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from runlore.client import RunloreClient
-from runlore.client.base import all_pages
+from runlore.client.base import PagedList, all_pages
 from runlore.client.tables import pandas_module
 from runlore.entities import Run, ViewType
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, MissingDependency
 from runlore.fluent import context
+from runlore.query import (
+    RUN_TABLE,
+    RUNS,
+    And,
+    Comparison,
+    Expression,
+    HasChild,
+    Not,
+    Or,
+    ParentMatches,
+    Subject,
+    parse_filter,
+    parse_order,
+)
 
 if TYPE_CHECKING:
     import pandas
 
+Grammar = Literal["mlflow", "runlore"]
 PAGE = 1_000
 INFO_COLUMNS = ("run_id", "experiment_id", "status", "artifact_uri")
 TIME_COLUMNS = ("start_time", "end_time")
@@ -32,6 +47,8 @@ def search_runs(
     output_format: Literal["pandas"] = ...,
     search_all_experiments: bool = ...,
     experiment_names: list[str] | None = ...,
+    *,
+    grammar: Grammar | None = ...,
 ) -> pandas.DataFrame: ...
 
 
@@ -46,6 +63,7 @@ def search_runs(
     output_format: Literal["list"],
     search_all_experiments: bool = ...,
     experiment_names: list[str] | None = ...,
+    grammar: Grammar | None = ...,
 ) -> list[Run]: ...
 
 
@@ -58,8 +76,15 @@ def search_runs(
     output_format: str = "pandas",
     search_all_experiments: bool = False,
     experiment_names: list[str] | None = None,
+    *,
+    grammar: Grammar | None = None,
 ) -> pandas.DataFrame | list[Run]:
     """The runs that match a filter, newest first unless `order_by` says otherwise.
+
+    A filter and orders that MLflow understands mean what they mean there. Others are read by Runlore's wider grammar (OR, NOT,
+    regular expressions, `metrics.loss@min` …: docs/guides/queries.md), except under `--as-mlflow`. The two differ in `!=`,
+    `NOT IN` and params that are numbers, so `grammar="mlflow"` or `"runlore"` says which one is meant; a filter for the wider
+    grammar that holds `!=` has to.
 
     Looks into the given experiments (by ids or by names), into all with `search_all_experiments=True`, else into the active
     one. `output_format="pandas"` gives a frame with one row per run and the columns run_id, experiment_id, status,
@@ -71,15 +96,65 @@ def search_runs(
     if output_format == "pandas":
         pandas_module("search_runs(output_format='pandas')")  # before the search, not after it
     client = RunloreClient()
-    ids = _experiments(client, experiment_ids, experiment_names, search_all_experiments)
-    runs = (
-        all_pages(
-            lambda token, size: client.search_runs(ids, filter_string, run_view_type, size, order_by, token), max_results, PAGE
-        )
-        if ids
-        else []
-    )
+    everywhere = search_all_experiments and not experiment_ids and not experiment_names
+    if chosen_grammar(filter_string, order_by, grammar, only_mlflow=context.stands_in_for_mlflow()) == "mlflow":
+        ids = _experiments(client, experiment_ids, experiment_names, search_all_experiments)
+
+        def page(token: str | None, size: int) -> PagedList[Run]:
+            return client.search_runs(ids, filter_string, run_view_type, size, order_by, token)
+    else:
+        ids = [] if everywhere else _experiments(client, experiment_ids, experiment_names, False)
+
+        def page(token: str | None, size: int) -> PagedList[Run]:
+            return client.find_runs(filter_string, ids, order_by, run_view_type, size, token)
+
+    runs = all_pages(page, max_results, PAGE) if ids or everywhere else []
     return runs if output_format == "list" else _frame(runs)
+
+
+def chosen_grammar(text: str, order_by: list[str] | None, grammar: str | None, only_mlflow: bool = False) -> Grammar:
+    """Which grammar reads a filter and orders: the named one, else MLflow's if it can, else Runlore's.
+
+    Raises `InvalidParameter` for what neither understands, and for a filter whose `!=` could mean either.
+    """
+    if grammar in ("mlflow", "runlore"):
+        return grammar  # type: ignore[return-value]  # one of the two
+    if grammar is not None:
+        raise InvalidParameter(f"Unknown grammar {grammar!r}. Expected 'mlflow' or 'runlore'.")
+    if only_mlflow or _understood(text, order_by, RUNS) is None:
+        return "mlflow"
+    if (error := _understood(text, order_by, RUN_TABLE)) is not None:
+        raise error
+    if _excludes(parse_filter(text or "", RUN_TABLE)):
+        raise InvalidParameter(
+            "This filter needs Runlore's grammar, where != and NOT IN are true of runs that lack the field; in MLflow's they "
+            "are not. If you mean that, say so: search_runs(…, grammar='runlore')."
+        )
+    return "runlore"
+
+
+def _understood(text: str, order_by: list[str] | None, subject: Subject) -> InvalidParameter | None:
+    try:
+        parse_filter(text or "", subject)
+        for order in order_by or ():
+            parse_order(order, subject)
+    except InvalidParameter as error:
+        return error
+    except MissingDependency:  # the store may have it
+        return None
+    return None
+
+
+def _excludes(tree: Expression) -> bool:
+    """True when a comparison is true of runs that lack its field, in Runlore's grammar alone."""
+    match tree:
+        case Comparison(or_missing=missing, operator=operator):
+            return missing and operator in ("!=", "NOT IN")
+        case And(parts) | Or(parts):
+            return any(map(_excludes, parts))
+        case Not(part) | HasChild(part) | ParentMatches(part):
+            return _excludes(part)
+    return False
 
 
 def _experiments(client: RunloreClient, ids: list[str] | None, names: list[str] | None, everywhere: bool) -> list[str]:

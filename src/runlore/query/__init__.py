@@ -1,11 +1,11 @@
 """The filter language: text in, tree out. Pure: no files, sockets or SQL.
 
 `parse_filter` and `parse_order` read MLflow's grammar for each searchable kind (`fields.RUNS`, `EXPERIMENTS`, …) and Runlore's
-own, wider one for the runs table (`fields.RUN_TABLE`: OR, NOT, parentheses, metric aggregates, numbers compared as numbers).
+own, wider one for the runs table (`fields.RUN_TABLE`: OR, NOT, parentheses, metric aggregates, units, regular expressions, …).
 `store/sql/search.py` turns the tree into SQL.
 """
 
-from runlore.query.ast import And, Comparison, Expression, Field, Not, Or, Order
+from runlore.query.ast import And, ChildOf, Comparison, Expression, Field, HasChild, Not, Or, Order, ParentMatches
 from runlore.query.fields import EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, REGISTERED_MODELS, RUN_TABLE, RUNS, Subject
 from runlore.query.parser import parse_column, parse_filter, parse_order
 
@@ -17,12 +17,15 @@ __all__ = [
     "RUNS",
     "RUN_TABLE",
     "And",
+    "ChildOf",
     "Comparison",
     "Expression",
     "Field",
+    "HasChild",
     "Not",
     "Or",
     "Order",
+    "ParentMatches",
     "Subject",
     "parse_column",
     "parse_filter",

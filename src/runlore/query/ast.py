@@ -11,17 +11,19 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["attribute", "metric", "param", "tag", "dataset"]
-Aggregate = Literal["last", "min", "max", "mean", "first", "count"]
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"]
+Aggregate = Literal["last", "min", "max", "mean", "first", "count", "step"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL", "~", "!~"]
 Value = str | int | float | tuple[str, ...] | tuple[float, ...] | None
 
 
 class Field(msgspec.Struct, frozen=True):
-    """Something that can be compared or sorted by. `aggregate` matters for metrics alone."""
+    """Something that can be compared or sorted by. `aggregate` matters for metrics alone, `step` for its "step" alone: the
+    value that the metric had at that step, of runs that got as far."""
 
     kind: Kind
     key: str
     aggregate: Aggregate = "last"
+    step: int = 0
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -55,7 +57,25 @@ class Not(msgspec.Struct, frozen=True):
     part: Expression
 
 
-Expression = Comparison | And | Or | Not
+class ChildOf(msgspec.Struct, frozen=True):
+    """True of the runs whose parent is the run of this id."""
+
+    run_id: str
+
+
+class HasChild(msgspec.Struct, frozen=True):
+    """True of runs with a child that the part is true of. Deleted runs are nobody's children."""
+
+    part: Expression
+
+
+class ParentMatches(msgspec.Struct, frozen=True):
+    """True of runs with a parent that the part is true of. Deleted runs are nobody's parents."""
+
+    part: Expression
+
+
+Expression = Comparison | And | Or | Not | ChildOf | HasChild | ParentMatches
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -12,15 +12,18 @@ import msgspec
 
 from runlore.query.ast import Kind, Operator
 
-Form = Literal["text", "number", "integer", "id"]
-"""What an attribute holds. "integer" refuses fractions; "id" is a decimal number written in quotes."""
+Form = Literal["text", "number", "integer", "id", "time", "duration"]
+"""What an attribute holds. "integer" refuses fractions; "id" is a decimal number written in quotes. "time" and "duration" are
+numbers of milliseconds that can also be written as dates, ages and spans (`2026-01-31`, `-7d`, `2h`)."""
+NUMBERS: tuple[Form, ...] = ("number", "time", "duration")
 
 NUMERIC: tuple[Operator, ...] = ("=", "!=", "<", "<=", ">", ">=")
 _TEXT: tuple[Operator, ...] = ("=", "!=", "LIKE", "ILIKE")
 _NULL: tuple[Operator, ...] = ("IS NULL", "IS NOT NULL")
 _LIST: tuple[Operator, ...] = ("IN", "NOT IN")
 _ID: tuple[Operator, ...] = ("=", "!=", *_LIST)
-ALL: tuple[Operator, ...] = (*NUMERIC, "LIKE", "ILIKE", *_LIST, *_NULL)
+_REGEX: tuple[Operator, ...] = ("~", "!~")
+ALL: tuple[Operator, ...] = (*NUMERIC, "LIKE", "ILIKE", *_LIST, *_NULL, *_REGEX)
 
 
 class Attribute(msgspec.Struct, frozen=True):
@@ -44,7 +47,8 @@ class Subject(msgspec.Struct, frozen=True):
     operators: dict[Kind, tuple[Operator, ...]]
     orderable: tuple[Kind, ...] = ("attribute",)
     native: bool = False
-    """OR, NOT, parentheses and aggregates are understood, `!=` is true of objects without the field, `''` is a quote."""
+    """Runlore's own grammar: OR, NOT, parentheses, aggregates, units …; `!=` is true of objects without the field, `''` is one
+    quote."""
 
     def names(self) -> list[str]:
         """Canonical entity types, for error messages."""
@@ -87,17 +91,23 @@ RUNS = Subject(
 
 _NATIVE_OPERATORS: dict[Form, tuple[Operator, ...]] = {
     "text": ALL,
-    "number": (*NUMERIC, *_LIST, *_NULL),
-    "integer": (*NUMERIC, *_LIST, *_NULL),
+    **dict.fromkeys(("number", "integer", "time", "duration"), (*NUMERIC, *_LIST, *_NULL)),
     "id": (*_ID, *_NULL),
 }
+_TIMES = _attributes(
+    Attribute("start_time", form="time"),
+    Attribute("end_time", form="time"),
+    created="start_time",
+    Created="start_time",
+)
 _RUN_TABLE_ATTRIBUTES = (
     _RUN_ATTRIBUTES
+    | _TIMES
     | _attributes(
         Attribute("experiment_id", form="id"),
         Attribute("lifecycle_stage"),
-        Attribute("duration", form="number"),
-        Attribute("last_activity", form="number"),
+        Attribute("duration", form="duration"),
+        Attribute("last_activity", form="time"),
     )
     | {"name": _RUN_ATTRIBUTES["run_name"], "user": _RUN_ATTRIBUTES["user_id"]}
 )
@@ -109,7 +119,7 @@ RUN_TABLE = Subject(
         name: msgspec.structs.replace(attribute, operators=_NATIVE_OPERATORS[attribute.form])
         for name, attribute in _RUN_TABLE_ATTRIBUTES.items()
     },
-    {"metric": _NATIVE_OPERATORS["number"], "param": ALL, "tag": ALL, "dataset": (*_TEXT, *_LIST)},
+    {"metric": _NATIVE_OPERATORS["number"], "param": ALL, "tag": ALL, "dataset": ALL},
     orderable=("attribute", "metric", "param", "tag"),
     native=True,
 )

@@ -3,11 +3,13 @@
     filter     = [ disjunction ]
     disjunction = conjunction { OR conjunction }            -- OR, NOT, parentheses: Runlore's grammar only
     conjunction = term { AND term }
-    term       = NOT term | "(" disjunction ")" | comparison
-    comparison = field ( "=" | "!=" | "<" | "<=" | ">" | ">=" | LIKE | ILIKE ) value
+    term       = NOT term | "(" disjunction ")" | kinship | comparison
+    kinship    = CHILD OF run id | HAS CHILD "(" disjunction ")" | PARENT MATCHES "(" disjunction ")"      -- Runlore's alone
+    comparison = field ( "=" | "!=" | "<" | "<=" | ">" | ">=" | LIKE | ILIKE | "~" | "!~" ) value
                | field [ NOT ] IN "(" value { "," value } ")"
-               | field IS [ NOT ] NULL
-    field      = [ entity "." ] key [ "@" aggregate ]
+               | field [ NOT ] BETWEEN value AND value                                                     -- Runlore's alone
+               | field IS [ NOT ] NULL | HAS field | HAS entity key                                        -- HAS: the same
+    field      = [ entity "." ] key [ "@" ( aggregate | step "(" number ")" ) ]                            -- "@": the same
 
 Every refusal is an `InvalidParameter` with the wrong token underlined. The words that MLflow's clients and tests look for
 ("Invalid clause(s) in filter string", "Invalid attribute key", "Invalid comparator" …) are used where MLflow uses them.
@@ -15,28 +17,51 @@ Every refusal is an `InvalidParameter` with the wrong token underlined. The word
 
 from __future__ import annotations
 
+import re
+import time
 from difflib import get_close_matches
-from typing import cast, get_args
+from typing import Any, cast
 
 from runlore.exceptions import InvalidParameter
-from runlore.query.ast import EVERYTHING, Aggregate, And, Comparison, Expression, Field, Kind, Not, Operator, Or, Order
+from runlore.query.ast import (
+    EVERYTHING,
+    Aggregate,
+    And,
+    ChildOf,
+    Comparison,
+    Expression,
+    Field,
+    HasChild,
+    Not,
+    Operator,
+    Or,
+    Order,
+    ParentMatches,
+)
 from runlore.query.fields import RUN_TABLE, Subject
+from runlore.query.names import AGGREGATES, FieldReader, nearest
 from runlore.query.tokens import Cursor, Token, checked
+from runlore.query.units import DAY
 from runlore.query.values import ValueReader
 
 MAX_CLAUSES = 50
 MAX_DEPTH = 8
-AGGREGATES: tuple[str, ...] = get_args(Aggregate)
-DATASET_KEYS = ("name", "digest", "context")
-_WORD_OPERATORS = (("LIKE",), ("ILIKE",), ("IN",), ("NOT", "IN"), ("IS", "NULL"), ("IS", "NOT", "NULL"))
-_AND = "AND between comparisons (OR, NOT and parentheses are understood by /api/v1/runs/query alone)"
+_WORD_OPERATORS = (
+    ("LIKE",), ("ILIKE",), ("IN",), ("NOT", "IN"), ("BETWEEN",), ("NOT", "BETWEEN"), ("IS", "NULL"), ("IS", "NOT", "NULL"),
+)  # fmt: skip
+_AND = "AND between comparisons (OR, NOT and parentheses are understood under /api/v1 alone)"
 _CLAUSE = "Invalid clause(s) in filter string"
 
 
-def parse_filter(source: str, subject: Subject) -> Expression:
-    """The tree of a filter; an empty filter is true of everything. Raises `InvalidParameter`, nothing else."""
+def parse_filter(source: str, subject: Subject, now: int | None = None) -> Expression:
+    """The tree of a filter; an empty filter is true of everything. Ages (`-7d`) count from `now` in Unix milliseconds.
+
+    Raises `InvalidParameter`, and `MissingDependency` for a regular expression where RE2 is not installed; nothing else.
+    """
     cursor = Cursor(checked(source, "filter"), _CLAUSE)
-    return EVERYTHING if cursor.token.kind == "end" else _Parser(cursor, subject).whole()
+    if cursor.token.kind == "end":
+        return EVERYTHING
+    return _Parser(cursor, subject, now=time.time_ns() // 1_000_000 if now is None else now).whole()
 
 
 def parse_order(source: str, subject: Subject) -> Order:
@@ -66,17 +91,12 @@ def parse_column(name: str) -> Field:
     return Field(kind, key)
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """A sentence that suggests the names most like `name`, or lists all of them."""
-    close = get_close_matches(name, names, n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else f" Valid keys are {sorted(names)}."
-
-
 class _Parser:
     """One method a rule of the grammar. Counts comparisons and depth on the way."""
 
-    def __init__(self, cursor: Cursor, subject: Subject, ordering: bool = False) -> None:
-        self.cursor, self.subject, self.ordering = cursor, subject, ordering
+    def __init__(self, cursor: Cursor, subject: Subject, ordering: bool = False, now: int = 0) -> None:
+        self.cursor, self.subject, self.now = cursor, subject, now
+        self.fields = FieldReader(cursor, subject, ordering)
         self.clauses = 0
 
     # -- expressions ------------------------------------------------------------------------------------------------------
@@ -106,42 +126,100 @@ class _Parser:
 
     def term(self, depth: int) -> Expression:
         """One comparison, or something in parentheses or after NOT."""
-        if self.subject.native and (self.cursor.token.is_mark("(") or self.cursor.token.is_word("NOT")):
-            if depth >= MAX_DEPTH:
-                raise self.cursor.error(self.cursor.token, f"The filter is nested more than {MAX_DEPTH} levels deep.")
-            if self.cursor.take().is_word("NOT"):
+        if self.subject.native:
+            if self.cursor.token.is_mark("("):
+                return self.group(depth)
+            if self.cursor.token.is_word("NOT"):
+                self.deepen(depth)
+                self.cursor.take()
                 return Not(self.term(depth + 1))
-            inner = self.disjunction(depth + 1)
-            if not self.cursor.token.is_mark(")"):
-                raise self.cursor.unexpected(self.cursor.token, "a closing parenthesis")
-            self.cursor.take()
-            return inner
         self.clauses += 1
         if self.clauses > MAX_CLAUSES:
             raise self.cursor.error(self.cursor.token, f"The filter has more than {MAX_CLAUSES} comparisons.")
-        return self.comparison()
+        kinship = self.kinship(depth) if self.subject.native else None
+        return kinship or self.comparison()
 
-    def comparison(self) -> Comparison:
+    def deepen(self, depth: int) -> None:
+        """Refuse what is nested too deep."""
+        if depth >= MAX_DEPTH:
+            raise self.cursor.error(self.cursor.token, f"The filter is nested more than {MAX_DEPTH} levels deep.")
+
+    def group(self, depth: int) -> Expression:
+        """A disjunction in parentheses."""
+        self.deepen(depth)
+        opening = self.cursor.take()
+        if not opening.is_mark("("):
+            raise self.cursor.unexpected(opening, "an opening parenthesis")
+        inner = self.disjunction(depth + 1)
+        if not self.cursor.token.is_mark(")"):
+            raise self.cursor.unexpected(self.cursor.token, "a closing parenthesis")
+        self.cursor.take()
+        return inner
+
+    def kinship(self, depth: int) -> Expression | None:
+        """A term that begins with a word of its own, if one comes next."""
+        if self.cursor.words("CHILD", "OF"):
+            token = self.cursor.take()
+            if token.kind != "text" or not re.fullmatch("[0-9a-fA-F]{32}", token.text[1:-1]):
+                raise self.cursor.error(token, "CHILD OF takes the id of a run: 32 hexadecimal digits in quotes.")
+            return ChildOf(token.text[1:-1].lower())
+        if self.cursor.words("HAS", "CHILD"):
+            return HasChild(self.group(depth))
+        if self.cursor.words("PARENT", "MATCHES"):
+            return ParentMatches(self.group(depth))
+        if self.cursor.words("HAS"):
+            return Comparison(self.fields.held(), "IS NOT NULL")
+        return None
+
+    def comparison(self) -> Expression:
         """A field, an operator and what it is compared with."""
         start = self.cursor.position
-        field = self.field()
+        field = self.fields.field()
         first, last = self.cursor.tokens[start], self.cursor.last
         operator = self.operator(field, first, last)
-        reader = ValueReader(self.cursor, self.subject, field)
         if operator in ("IS NULL", "IS NOT NULL"):
-            return Comparison(field, operator)
-        value = reader.listed() if operator in ("IN", "NOT IN") else reader.single(operator)
-        return Comparison(field, operator, value, or_missing=self.subject.native and operator in ("!=", "NOT IN"))
+            return Comparison(field, cast(Operator, operator))
+        reader = ValueReader(self.cursor, self.subject, field, self.now)
+        if operator in ("IN", "NOT IN"):
+            return self.compared(field, operator, reader.listed())
+        if operator in ("BETWEEN", "NOT BETWEEN"):
+            return self.between(field, operator, reader)
+        return self.compared(field, operator, reader.single(cast(Operator, operator)), reader.day())
 
-    def operator(self, field: Field, first: Token, last: Token) -> Operator:
-        """The operator, when the field allows it."""
+    def compared(self, field: Field, operator: str, value: Any, day: bool = False) -> Expression:
+        """The comparison. A date without a time stands for its whole day: `>` is after it, `<=` up to its end."""
+        if day and operator in ("=", "!="):
+            inside = And((Comparison(field, ">=", value), Comparison(field, "<", value + DAY)))
+            return inside if operator == "=" else Not(inside)
+        if day and operator in (">", "<="):
+            operator, value = {">": ">=", "<=": "<"}[operator], value + DAY
+        negative = operator in ("!=", "NOT IN", "!~")
+        return Comparison(field, cast(Operator, operator), value, or_missing=self.subject.native and negative)
+
+    def between(self, field: Field, operator: str, reader: ValueReader) -> Expression:
+        """Both ends belong to the range."""
+        low = reader.single(">=")
+        lower = self.compared(field, ">=", low, reader.day())
+        if not self.cursor.words("AND"):
+            raise self.cursor.unexpected(self.cursor.token, "AND and the upper end of BETWEEN")
+        high = reader.single("<=")
+        if isinstance(low, str) != isinstance(high, str):
+            raise self.cursor.error(self.cursor.last, "BETWEEN takes two numbers or two texts.")
+        inside = And((lower, self.compared(field, "<=", high, reader.day())))
+        return inside if operator == "BETWEEN" else Not(inside)
+
+    def operator(self, field: Field, first: Token, last: Token) -> str:
+        """The operator, when the field allows it. BETWEEN goes with what can be greater and less."""
         start = self.cursor.token
         name = self.symbol()
         if name is None:
             after = self.cursor.source[first.start : last.end][:100]
-            raise self.cursor.unexpected(start, f"a comparator (=, LIKE, IN, IS NULL …) after {after!r}")
+            close = get_close_matches(start.text.upper(), [words[0] for words in _WORD_OPERATORS], n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise self.cursor.unexpected(start, f"a comparator (=, LIKE, IN, IS NULL …) after {after!r}{hint}")
         allowed = self.allowed(field)
-        if name not in allowed:
+        between = self.subject.native and name.endswith("BETWEEN") and ">=" in allowed
+        if name not in allowed and not between:
             raise self.cursor.error(start, self.bad_operator(field, name, allowed), self.cursor.last)
         return name
 
@@ -172,82 +250,6 @@ class _Parser:
             return f"Invalid comparator '{name}' not one of {choice} (the ones for {field.kind} '{field.key}')."
         return f"Invalid comparator for {field.kind}: {name}. '{field.key}' takes one of {choice}."
 
-    # -- fields -----------------------------------------------------------------------------------------------------------
-
-    def field(self) -> Field:
-        """`entity.key`, or the bare key of an attribute, with quotes taken off and aliases resolved."""
-        first = self.cursor.take()
-        if first.is_word("AND", "OR", "NOT", "LIKE", "ILIKE", "IN", "IS") or first.kind in ("end", "operator", "mark"):
-            raise self.cursor.unexpected(first, "a field such as metrics.loss")
-        entity, key = self.split(first)
-        kind = self.kind(first, entity)
-        if kind == "attribute":
-            return Field(kind, self.attribute(first, key))
-        if kind == "dataset" and key not in DATASET_KEYS:
-            message = f"Invalid dataset key '{key}' specified.{nearest(key, list(DATASET_KEYS))}"
-            raise self.cursor.error(first, message, self.cursor.last)
-        return Field(kind, key, self.aggregate(kind))
-
-    def split(self, first: Token) -> tuple[str, str]:
-        """Entity type and key as written, without quotes. The entity type of a bare key is "attribute"."""
-        if first.kind == "number" or first.text.startswith("'"):
-            raise self.cursor.error(first, f"Invalid comparison clause. Expected 'Identifier' found '{first.text[:100]}'.")
-        if first.kind in ("tick", "text"):
-            word = first.text[1:-1]
-            if "." in word and not self.subject.native and word not in self.subject.attributes:
-                raise self.cursor.error(first, f"Invalid entity type {first.text[:100]!r}. Quote the key alone: metrics.`a b`.")
-            if not (self.cursor.adjacent() and self.cursor.token.kind == "word" and self.cursor.token.text.startswith(".")):
-                return "attribute", word
-            rest = self.cursor.take()
-            return word, rest.text[1:] or self.quoted_key(rest)
-        if first.text.startswith("."):
-            raise self.cursor.unexpected(first, "a field such as metrics.loss")
-        entity, dot, key = first.text.partition(".")
-        if not dot:
-            return "attribute", entity
-        return entity, key or self.quoted_key(first)
-
-    def quoted_key(self, dotted: Token) -> str:
-        """The key in quotes that follows `entity.`."""
-        if not (self.cursor.adjacent() and self.cursor.token.kind in ("tick", "text")):
-            raise self.cursor.unexpected(
-                self.cursor.token if self.cursor.token.kind != "end" else dotted, f"a key after {dotted.text!r}"
-            )
-        return self.cursor.take().text[1:-1]
-
-    def kind(self, token: Token, entity: str) -> Kind:
-        """The entity type that a spelling means."""
-        kind = self.subject.entities.get(entity)
-        if kind is None:
-            close = get_close_matches(entity, list(self.subject.entities), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise self.cursor.error(
-                token, f"Invalid entity type '{entity[:100]}'. Valid values are {self.subject.names()}.{hint}"
-            )
-        return kind
-
-    def attribute(self, token: Token, key: str) -> str:
-        """The canonical name of an attribute."""
-        usable = "orderable" if self.ordering else "filterable"
-        valid = {name: item for name, item in self.subject.attributes.items() if getattr(item, usable)}
-        if key not in valid:
-            word = "order by" if self.ordering and self.subject.noun == "registered models" else "attribute"
-            message = f"Invalid {word} key '{key[:100]}' specified.{nearest(key, list(valid))}"
-            raise self.cursor.error(token, message, self.cursor.last)
-        return valid[key].name
-
-    def aggregate(self, kind: Kind) -> Aggregate:
-        """The aggregate after `@`, "last" when there is none."""
-        if not (self.subject.native and self.cursor.adjacent() and self.cursor.token.is_mark("@")):
-            return "last"
-        mark = self.cursor.take()
-        name = self.cursor.take()
-        if kind != "metric" or name.text not in AGGREGATES or mark.end != name.start:
-            raise self.cursor.error(
-                mark, f"Invalid aggregate '{name.text}'. A metric can be followed by @{', @'.join(AGGREGATES)}.", name
-            )
-        return cast(Aggregate, name.text)
-
     # -- order ------------------------------------------------------------------------------------------------------------
 
     def order(self) -> Order:
@@ -255,7 +257,7 @@ class _Parser:
         if self.cursor.token.kind == "end":
             raise InvalidParameter(f"{self.cursor.problem}: it is empty.")
         start = self.cursor.token
-        field = self.field()
+        field = self.fields.field()
         if field.kind not in self.subject.orderable:
             raise self.cursor.error(
                 start, f"Invalid order_by entity '{field.kind}'. {self.subject.noun.capitalize()} can not be ordered by it."

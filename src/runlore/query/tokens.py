@@ -12,16 +12,18 @@ from runlore.exceptions import InvalidParameter
 MAX_FILTER = 8_192
 """Characters in a filter."""
 
-TokenKind = Literal["number", "text", "tick", "word", "operator", "mark", "end"]
+TokenKind = Literal["date", "number", "text", "tick", "span", "word", "operator", "mark", "end"]
 
 # Quotes as MLflow reads them: doubled or after a backslash they do not end the text. Words may hold dots, dashes, slashes and
 # colons (`metrics.val/loss`); a word that begins with a dot continues a quoted entity type (`` `metrics`.loss ``). Digits are
 # taken all or none (`++`): trying fewer of them would take quadratic time.
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
+      (?P<date>\d{4}-\d\d-\d\d(?:T[\d:.]++(?:Z|[-+]\d\d:?\d\d)?)?(?![\w.\-/:]))
+    | (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
     | (?P<text>'(?:''|\\'|[^'])*'|"(?:""|\\"|[^"])*")
     | (?P<tick>`[^`]*`)
+    | (?P<span>[-+]?(?:\d++(?:\.\d++)?[A-Za-z]++)++(?![\w.\-/:]))
     | (?P<word>[\w.][\w.\-/:]*)
     | (?P<operator>==|<>|!=|<=|>=|!~|[=<>~])
     | (?P<mark>[(),@])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from runlore.exceptions import InvalidParameter
 from runlore.query.ast import Field, Operator, Value
-from runlore.query.fields import Subject
+from runlore.query.fields import NUMBERS, Subject
+from runlore.query.regex import regex
 from runlore.query.tokens import Cursor, Token
+from runlore.query.units import SIZE_UNITS, SPAN_UNITS, is_day, milliseconds, moment, size
 
 MAX_PATTERN = 256
-"""Characters in a LIKE pattern."""
+"""Characters in a LIKE pattern or a regular expression."""
 _NUMBER = re.compile(r"[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?\Z", re.ASCII)
 _EXACT = 2**53
 """Above this, different whole numbers are equal as floats: long digit strings are compared as text."""
@@ -18,10 +21,10 @@ _WORDS = {"param": "parameter", "attribute": "attributes", "dataset": "dataset a
 
 
 class ValueReader:
-    """Reads the value of one comparison; which values are fit depends on the field."""
+    """Reads the value of one comparison; which values are fit depends on the field. `now` (Unix ms) is what ages count from."""
 
-    def __init__(self, cursor: Cursor, subject: Subject, field: Field) -> None:
-        self.cursor, self.subject, self.field = cursor, subject, field
+    def __init__(self, cursor: Cursor, subject: Subject, field: Field, now: int) -> None:
+        self.cursor, self.subject, self.field, self.now = cursor, subject, field, now
         self.native = subject.native
         self.attribute = subject.attributes[field.key] if field.kind == "attribute" else None
         self.form = self.attribute.form if self.attribute else ("number" if field.kind == "metric" else "text")
@@ -29,12 +32,22 @@ class ValueReader:
     def single(self, operator: Operator) -> Value:
         """The value after a comparator."""
         token = self.token("a value")
-        if operator in ("LIKE", "ILIKE"):
-            pattern = self.text(token)
-            if len(pattern) > MAX_PATTERN:
-                raise self.cursor.error(token, f"The pattern has {len(pattern)} characters; at most {MAX_PATTERN} are allowed.")
-            return pattern
-        return self.value(token)
+        if operator not in ("LIKE", "ILIKE", "~", "!~"):
+            return self.value(token)
+        pattern = self.text(token)
+        if len(pattern) > MAX_PATTERN:
+            raise self.cursor.error(token, f"The pattern has {len(pattern)} characters; at most {MAX_PATTERN} are allowed.")
+        if operator in ("~", "!~"):
+            try:
+                regex(pattern)
+            except InvalidParameter as error:
+                raise self.cursor.error(token, error.message) from None
+        return pattern
+
+    def day(self) -> bool:
+        """True when the value read last is a date without a time, which stands for the whole day."""
+        token = self.cursor.last
+        return self.form == "time" and is_day(token.text[1:-1] if token.kind == "text" else token.text)
 
     def listed(self) -> tuple[str, ...] | tuple[float, ...]:
         """The values in parentheses after IN."""
@@ -46,10 +59,15 @@ class ValueReader:
         values: list[Any] = []
         while not cursor.token.is_mark(")"):
             token = cursor.take()
-            if token.kind not in ("text", "number") or (token.kind == "number" and not self.native):
+            known = ("text", "number", "span", "date", "word") if self.native and self.form != "text" else ("text", "number")
+            if token.kind not in known or (token.kind == "number" and not self.native):
                 found = "different type in list" if token.kind in ("number", "word", "tick") else "ill-formed list"
                 raise cursor.error(token, f"{what} {found}: '{token.text[:100]}'.")
             values.append(self.value(token, in_list=True))
+            if self.day():
+                raise cursor.error(
+                    token, f"A list can not hold whole days. Write {name} BETWEEN two dates, or join days by OR."
+                )
             if cursor.token.is_mark(","):
                 cursor.take()
             elif not cursor.token.is_mark(")"):
@@ -81,7 +99,11 @@ class ValueReader:
 
     def value(self, token: Token, in_list: bool = False) -> str | int | float:
         """One value in the form of the field."""
-        if self.form == "number":
+        if self.native and token.kind != "number" and self.form in ("time", "duration"):
+            return self.time(token)
+        if self.native and token.kind == "span" and self.field.kind in ("metric", "param"):
+            return self.size(token)
+        if self.form in NUMBERS:
             return self.number(token)
         if self.form == "integer":
             return self.integer(token)
@@ -120,6 +142,26 @@ class ValueReader:
         if self.field.kind == "attribute" and (whole := _as_integer(token.text)) is not None:
             return whole
         return float(token.text)
+
+    def time(self, token: Token) -> int:
+        """A date, an age or a span, in milliseconds. They may be quoted."""
+        text = token.text[1:-1] if token.kind == "text" else token.text
+        found = moment(text, self.now) if self.form == "time" else milliseconds(text)
+        if found is None:
+            forms = "a date (2026-01-31, '2026-01-31 18:00'), an age (-7d), now or Unix milliseconds"
+            forms = forms if self.form == "time" else "a span (90s, 2h, 1h30m) or milliseconds"
+            message = f"Expected {forms} for {self.field.key}. Found {token.text[:100]}. Units are {SPAN_UNITS}."
+            raise self.cursor.error(token, message)
+        return found
+
+    def size(self, token: Token) -> float:
+        """A number with a unit of bytes."""
+        found = size(token.text)
+        if found is None:
+            what = f"{self.kind} '{self.field.key}'"
+            hint = " Write text in quotes." if self.field.kind == "param" else ""
+            raise self.cursor.error(token, f"'{token.text[:100]}' is no number for {what}. Units are {SIZE_UNITS}.{hint}")
+        return found
 
     def integer(self, token: Token) -> int:
         """A whole number."""

@@ -8,7 +8,7 @@ statistics here, from walking a value index once for each candidate instead (100
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,6 +39,7 @@ class Column(msgspec.Struct, frozen=True):
 
     text: str
     nullable: bool = False
+    is_text: bool = False
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -80,6 +81,7 @@ class Conditions:
         if isinstance(tree, Not):
             inner = self.condition(tree.part)
             return Sql(f"NOT ({inner.text})", inner.values)
+        assert isinstance(tree, Comparison), f"{tree} is understood of runs alone"
         return self.comparison(tree)
 
     def comparison(self, tree: Comparison) -> Sql:
@@ -134,17 +136,23 @@ class Conditions:
         return Sql(f"EXISTS ({row} AND {text})", (tree.field.key, *compared.values))
 
     def _dataset(self, tree: Comparison) -> Sql:
-        value = f"x.{tree.field.key}"
-        if tree.field.key == "context":
-            path = f"json_extract(x.tags, '$.\"{CONTEXT_TAG}\"')"
-            value = path if self.db.dialect == "sqlite" else f"(x.tags::json ->> '{CONTEXT_TAG}')"
+        value = dataset_value(self.db.dialect, tree.field.key)
         rows = f"SELECT 1 FROM run_dataset x WHERE {self.source.link('x')} AND"
+        if tree.operator in ("IS NULL", "IS NOT NULL"):
+            return Sql(f"{'NOT ' if tree.operator == 'IS NULL' else ''}EXISTS ({rows} {value} IS NOT NULL)")
         if tree.or_missing:
             opposite = msgspec.structs.replace(tree, operator="=" if tree.operator == "!=" else "IN")
             compared = self.compare(value, opposite)
             return Sql(f"NOT EXISTS ({rows} {compared.text})", compared.values)
         compared = self.compare(value, tree)
         return Sql(f"EXISTS ({rows} {compared.text})", compared.values)
+
+
+def dataset_value(dialect: Dialect, key: str) -> str:
+    """The expression for a property of the dataset in row `x`."""
+    if key != "context":
+        return f"x.{key}"
+    return f"json_extract(x.tags, '$.\"{CONTEXT_TAG}\"')" if dialect == "sqlite" else f"(x.tags::json ->> '{CONTEXT_TAG}')"
 
 
 def metric_value(field: Field, alias: str) -> str:
@@ -191,38 +199,67 @@ def _regex(character: str) -> str:
 # -- order --------------------------------------------------------------------------------------------------------------
 
 
+class Term(NamedTuple):
+    """One expression to sort by. `text` says what it gives: text, or else a number. It may be NULL for all rows that the terms
+    before it hold equal, never for some of them."""
+
+    value: str
+    descending: bool = False
+    text: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The term of an ORDER BY."""
+        return self.value + (" DESC" if self.descending else "")
+
+
 class Sorting(NamedTuple):
     """Joins and sort terms; values belong to the joins."""
 
     joins: Sql
-    terms: tuple[str, ...]
+    terms: tuple[Term, ...]
 
 
-def sorting(source: Source, orders: Iterable[Order], numbers: bool = False) -> Sorting:
+def sorting(source: Source, orders: Sequence[Order], numbers: bool = False, skip: int = 0) -> Sorting:
     """Sort terms of each order: values first, then NaN, then what lacks the field, in both directions.
 
-    `numbers` sorts params that are numbers as numbers, before those that are not.
+    `numbers` sorts params that are numbers as numbers, before those that are not. The first `skip` orders are left out.
     """
     joins: list[Sql] = []
-    terms: list[str] = []
-    for position, order in enumerate(orders):
-        direction = " DESC" if order.descending else ""
-        if order.field.kind == "attribute":
-            column = source.columns[order.field.key]
-            terms += [f"({column.text} IS NULL)"] if column.nullable else []
-            terms.append(column.text + direction)
+    terms: list[Term] = []
+    for position, order in list(enumerate(orders))[skip:]:
+        descending, field = order.descending, order.field
+        if field.kind == "attribute":
+            column = source.columns[field.key]
+            terms += [Term(f"CASE WHEN {column.text} IS NULL THEN 1 ELSE 0 END")] if column.nullable else []
+            terms.append(Term(column.text, descending, column.is_text))
             continue
         alias = f"o{position}"
-        table = {"metric": source.metrics, "param": source.params, "tag": source.tags}[order.field.kind]
-        joins.append(Sql(f"LEFT JOIN {table} {alias} ON {source.link(alias)} AND {alias}.key = ?", (order.field.key,)))
+        table = {"metric": source.metrics, "param": source.params, "tag": source.tags}[field.kind]
+        joins.append(Sql(f"LEFT JOIN {table} {alias} ON {source.link(alias)} AND {alias}.key = ?", (field.key,)))
         missing = f"{alias}.key IS NULL"
-        if order.field.kind == "metric":
-            value = metric_value(order.field, alias)
-            terms += [f"CASE WHEN {missing} THEN 2 WHEN {value} IS NULL THEN 1 ELSE 0 END", value + direction]
-        elif order.field.kind == "param" and numbers:
+        if field.kind == "metric":
+            value = metric_value(field, alias)
+            terms.append(Term(f"CASE WHEN {missing} THEN 2 WHEN {value} IS NULL THEN 1 ELSE 0 END"))
+            terms.append(Term(value, descending))
+        elif field.kind == "param" and numbers:
             number = f"{alias}.number"
-            terms.append(f"CASE WHEN {missing} THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END")
-            terms += [number + direction, f"CASE WHEN {number} IS NULL THEN {alias}.value END{direction}"]
+            terms.append(Term(f"CASE WHEN {missing} THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END"))
+            terms.append(Term(number, descending))
+            terms.append(Term(f"CASE WHEN {number} IS NULL THEN {alias}.value END", descending, True))
         else:
-            terms += [f"({missing})", f"{alias}.value{direction}"]
+            terms.append(Term(f"CASE WHEN {missing} THEN 1 ELSE 0 END"))
+            terms.append(Term(f"{alias}.value", descending, True))
     return Sorting(Sql(" ".join(part.text for part in joins), tuple(v for part in joins for v in part.values)), tuple(terms))
+
+
+def beyond(terms: Sequence[Term], values: Sequence[Any]) -> Sql:
+    """The condition that a row comes after the row that has these values in these terms."""
+    condition = Sql("1 = 0")
+    for term, value in zip(reversed(terms), reversed(values), strict=True):
+        if value is None:  # NULL for all rows that are equal up to here
+            condition = Sql(f"({term.value} IS NULL AND {condition.text})", condition.values)
+        else:
+            text = f"({term.value} {'<' if term.descending else '>'} ? OR ({term.value} = ? AND {condition.text}))"
+            condition = Sql(text, (value, value, *condition.values))
+    return condition

@@ -35,11 +35,14 @@ from runlore.store.sql.conditions import Sql, both, metric_value
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.registry_rows import existing_name, read_model_versions
+from runlore.store.sql.run_conditions import PARENT_TAG, RUN, run_source
 from runlore.store.sql.run_rows import existing_run, read_runs
 from runlore.store.sql.search import PROMPT_TAG, lifecycle
-from runlore.store.sql.search_runs import RUN, RunSearch
+from runlore.store.sql.search_runs import RunSearch
+from runlore.store.sql.suggestions import suggestion
 
-NOTE_TAG, PARENT_TAG = "mlflow.note.content", "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+_CELL = run_source("x")
 _FINITE = 1.7976931348623157e308
 
 
@@ -147,7 +150,7 @@ def query_runs(db: Transaction, op: QueryRuns) -> RunTable:
     """The keys of the window, the total, then one statement for each kind of column. Ties go by newest start."""
     orders = {field: Order(field, key.descending) for key in reversed(op.sort) if (field := parse_column(key.column))}
     search = RunSearch(
-        parse_filter(op.filter, RUN_TABLE),
+        parse_filter(op.filter, RUN_TABLE, db.now),
         tuple(orders[field] for field in dict.fromkeys(parse_column(key.column) for key in op.sort)),
         _experiments(op.experiment_ids),
         op.view_type,
@@ -157,10 +160,12 @@ def query_runs(db: Transaction, op: QueryRuns) -> RunTable:
     keys = search.keys(db, op.offset, op.limit)
     settled = (op.offset == 0 or keys) and len(keys) < op.limit
     cells = _Cells(db, keys, set(columns.values()))
+    total = op.offset + len(keys) if settled else search.total(db)
     return RunTable(
         run_ids=cells.column(Field("attribute", "run_id")),
         columns={name: cells.column(field) for name, field in columns.items()},
-        total=op.offset + len(keys) if settled else search.total(db),
+        total=total,
+        hint=None if total else suggestion(db, search.tree),
     )
 
 
@@ -191,7 +196,7 @@ class _Cells:
 
     def _attributes(self, fields: set[Field]) -> None:
         chosen = sorted(fields, key=lambda field: field.key)
-        texts = ", ".join(RUN.columns[field.key].text.replace("r.", "x.") for field in chosen)
+        texts = ", ".join(_CELL.columns[field.key].text for field in chosen)
         for key, *values in self._rows(texts, "run"):
             for field, value in zip(chosen, values, strict=True):
                 self.by_field[field][key] = str(value) if field.key == "experiment_id" else value

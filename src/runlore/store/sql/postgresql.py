@@ -138,7 +138,11 @@ class PostgresDatabase:
         except self._psycopg.Error as error:
             raise Unavailable(f"PostgreSQL can not be reached: {error}") from error
         numeric = self._psycopg.types.numeric
-        connection.adapters.register_dumper(int, numeric.Int8BinaryDumper)
+        for dumper in (
+            numeric.Int8Dumper,
+            numeric.Int8BinaryDumper,
+        ):  # in lists too, or a long list would be typed like a short one
+            connection.adapters.register_dumper(int, dumper)
         connection.prepared_max = 500
         return connection
 

@@ -1,23 +1,16 @@
 """Searches of experiments, registered models, model versions and logged models. Runs: `search_runs.py`.
 
 Each search is two steps: the keys of one page in order, then the whole objects of that page in a fixed number of statements.
-Orders end with a unique key, so pages neither overlap nor skip. A page token holds an offset and a fingerprint of the
-search it belongs to; it is not signed, since it gives nothing that the same search does not.
+Orders end with a unique key, so pages neither overlap nor skip.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from runlore.api.experiments import SearchExperiments, SearchExperimentsReply
 from runlore.api.logged_models import ModelDataset, ModelOrderBy, SearchLoggedModels, SearchLoggedModelsReply
-from runlore.api.operation import Operation
 from runlore.api.registry import (
     SearchModelVersions,
     SearchModelVersionsReply,
@@ -39,11 +32,12 @@ from runlore.query import (
     parse_filter,
     parse_order,
 )
-from runlore.store.sql.conditions import Column, Conditions, Source, Sql, both, sorting
+from runlore.store.sql.conditions import Column, Conditions, Source, Sql, Term, both, sorting
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.experiment_rows import read_experiments
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.logged_models import read_logged_models
+from runlore.store.sql.pages import Page, page_of
 from runlore.store.sql.registry_rows import read_model_versions, read_registered_models
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
@@ -88,50 +82,6 @@ _LOGGED = Source(
 )
 
 
-# -- pages ----------------------------------------------------------------------------------------------------------------
-
-
-class _Token(msgspec.Struct):
-    offset: int
-    search: str
-
-
-class Page(NamedTuple):
-    """Which part of a search is asked for."""
-
-    offset: int
-    size: int
-    search: str
-
-    def cut(self, rows: Sequence[Any]) -> tuple[list[Any], str | None]:
-        """The page itself from up to `size + 1` rows, and the token of the next page if there is one."""
-        if len(rows) <= self.size:
-            return list(rows), None
-        token = msgspec.json.encode(_Token(self.offset + self.size, self.search))
-        return list(rows[: self.size]), base64.urlsafe_b64encode(token).decode()
-
-
-def page_of(op: Operation[Any], token: str, size: int) -> Page:
-    """The page that a search asks for. Raises `InvalidParameter` for a token that is broken or of another search."""
-    fields = msgspec.to_builtins(op) | {"page_token": "", "max_results": 0}
-    search = hashlib.blake2b(msgspec.json.encode(fields, order="sorted"), digest_size=9).hexdigest()
-    if not token:
-        return Page(0, size, search)
-    try:
-        known = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=_Token)
-    except (binascii.Error, msgspec.DecodeError, ValueError):
-        raise InvalidParameter(
-            f"Invalid page token {token[:100]!r}. Use next_page_token of the previous answer as it is."
-        ) from None
-    if known.search != search:
-        raise InvalidParameter(
-            "Invalid page token: it belongs to a search with another filter, order or experiment list. Start at the first page."
-        )
-    if not 0 <= known.offset < 2**62:
-        raise InvalidParameter(f"Invalid page token: its offset is {known.offset}.")
-    return Page(known.offset, size, search)
-
-
 def parse_orders(texts: Sequence[str], subject: Subject) -> list[Order]:
     """Sort keys of a request. Raises `InvalidParameter` for one that is not understood or comes twice."""
     orders = [parse_order(text, subject) for text in texts]
@@ -146,9 +96,10 @@ def _complete(orders: list[Order], *defaults: tuple[str, bool]) -> list[Order]:
     return orders + [Order(Field("attribute", name), descending) for name, descending in defaults if name not in used]
 
 
-def _select(db: Transaction, what: str, condition: Sql, joins: Sql, terms: Sequence[str], page: Page) -> list[Any]:
+def _select(db: Transaction, what: str, condition: Sql, joins: Sql, terms: Sequence[Term], page: Page) -> list[Any]:
     """Keys of one page and one more: `what` is `columns FROM table alias`."""
-    sql = f"SELECT {what} {joins.text} WHERE {condition.text} ORDER BY {', '.join(terms)} LIMIT ? OFFSET ?"
+    order = ", ".join(term.sql for term in terms)
+    sql = f"SELECT {what} {joins.text} WHERE {condition.text} ORDER BY {order} LIMIT ? OFFSET ?"
     return db.all(sql, (*joins.values, *condition.values, page.size + 1, page.offset))
 
 
@@ -263,12 +214,11 @@ def _has_metric(tree: Expression) -> bool:
     return any(isinstance(part, Comparison) and part.field.kind == "metric" for part in parts)
 
 
-def _logged_order(by: ModelOrderBy, position: int) -> tuple[Sql, list[str]]:
+def _logged_order(by: ModelOrderBy, position: int) -> tuple[Sql, list[Term]]:
     """Joins and terms of one sort key: an attribute, or the metric's value that was logged last on the dataset."""
     order = parse_order(_quoted(by.field_name), LOGGED_MODELS)
     if by.dataset_digest and not by.dataset_name:
         raise InvalidParameter("`dataset_digest` can only be specified if `dataset_name` is also specified.")
-    direction = "" if by.ascending else " DESC"
     if order.field.kind == "attribute":
         return Sql(""), list(sorting(_LOGGED, [Order(order.field, not by.ascending)]).terms)
     dataset = _on_dataset("v", by.dataset_name, by.dataset_digest)
@@ -279,7 +229,7 @@ def _logged_order(by: ModelOrderBy, position: int) -> tuple[Sql, list[str]]:
     )
     join = f"LEFT JOIN ({newest}) o{position} ON o{position}.model_id = m.model_id AND o{position}.place = 1"
     missing = f"CASE WHEN o{position}.model_id IS NULL THEN 2 WHEN {value} IS NULL THEN 1 ELSE 0 END"
-    return Sql(join, (order.field.key, *dataset.values)), [missing, value + direction]
+    return Sql(join, (order.field.key, *dataset.values)), [Term(missing), Term(value, not by.ascending)]
 
 
 def _quoted(field_name: str) -> str:
@@ -306,12 +256,14 @@ def search_logged_models(db: Transaction, op: SearchLoggedModels) -> SearchLogge
     parts = [Sql("m.deleted_time IS NULL"), Sql(experiments, (parameter,)), conditions.condition(tree)]
     if op.datasets and not _has_metric(tree):
         parts.append(conditions.any_metric(Sql("1 = 1")))
-    joins, terms = [], []
+    joins: list[Sql] = []
+    terms: list[Term] = []
     for position, by in enumerate(op.order_by):
         join, more = _logged_order(by, position)
         joins.append(join)
         terms += more
-    terms += [term for term in ("m.creation_time DESC", "m.model_id") if term.split()[0] not in {t.split()[0] for t in terms}]
+    ties = (Term("m.creation_time", descending=True), Term("m.model_id", text=True))
+    terms += [tie for tie in ties if tie.value not in {term.value for term in terms}]
     joined = Sql(" ".join(join.text for join in joins), tuple(value for join in joins for value in join.values))
     ids, token = page.cut(_select(db, "m.model_id FROM logged_model m", both(parts), joined, terms, page))
     return SearchLoggedModelsReply(models=read_logged_models(db, [key for (key,) in ids]), next_page_token=token)

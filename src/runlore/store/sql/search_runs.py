@@ -6,7 +6,8 @@ Two plans, chosen by numbers and not by luck (SQLite keeps no statistics):
   order and test the filter on the way. A page is usually found after a few hundred runs (0.3 ms at 100,000 runs). The walk is
   bounded: if the first runs of the order do not yield a page, the other plan decides.
 * *scan*: all runs of the experiments in order of run key, as the other tables are, each tested by primary-key look-ups, sorted
-  in the database. A clause on a metric that few runs satisfy narrows the scan to those runs first.
+  in the database. A clause that few runs satisfy and an index answers (the last value of a metric, a param that is a number)
+  narrows the scan to those runs first.
 """
 
 from __future__ import annotations
@@ -16,36 +17,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runlore.api.runs import SearchRuns, SearchRunsReply
-from runlore.query import RUNS, And, Comparison, Expression, Field, Order, parse_filter
+from runlore.api.runs import FindRuns, FoundRuns, SearchRuns, SearchRunsReply
+from runlore.exceptions import InvalidParameter
+from runlore.query import RUN_TABLE, RUNS, Comparison, Expression, Field, Order, parse_filter
 from runlore.query.ast import EVERYTHING
-from runlore.store.sql.conditions import Column, Conditions, Source, Sql, both, sorting
+from runlore.store.sql.computed import Computed
+from runlore.store.sql.conditions import Sql, Term, beyond, both, sorting
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import handles
+from runlore.store.sql.pages import Page, Place, broken, page_of
+from runlore.store.sql.run_conditions import RUN, RunConditions, clauses
 from runlore.store.sql.run_rows import read_runs
-from runlore.store.sql.search import lifecycle, page_of, parse_orders
+from runlore.store.sql.runs import number
+from runlore.store.sql.search import lifecycle, parse_orders
+from runlore.store.sql.suggestions import suggestion
 
-RUN = Source(
-    "r",
-    ("run_key",),
-    {
-        "run_id": Column("r.run_id"),
-        "run_name": Column("r.name"),
-        "experiment_id": Column("r.experiment_id"),
-        "user_id": Column("r.user_id"),
-        "status": Column("r.status"),
-        "start_time": Column("r.start_time"),
-        "end_time": Column("r.end_time", nullable=True),
-        "artifact_uri": Column("r.artifact_uri"),
-        "lifecycle_stage": Column("(CASE WHEN r.deleted_time IS NULL THEN 'active' ELSE 'deleted' END)"),
-        "duration": Column("(r.end_time - r.start_time)", nullable=True),
-        "last_activity": Column("r.last_activity"),
-    },
-    tags="run_tag",
-    params="param",
-    metrics="metric",
-)
 _START = Field("attribute", "start_time")
+_NEWEST = Order(_START, descending=True)
+_RANGES = ("=", "<", "<=", ">", ">=")
 _WALK = 2_000
 """Runs that a walk looks at before it gives up, at least: some milliseconds."""
 _FEW = 5_000
@@ -60,14 +49,18 @@ class RunSearch(msgspec.Struct, frozen=True):
     experiments: Sequence[int] | None
     view_type: str
     numbers: bool = False
+    computed: Computed = msgspec.field(default_factory=Computed)
 
-    def keys(self, db: Transaction, offset: int, limit: int) -> list[int]:
-        """Keys of a window of the ordered runs."""
-        rows = self._walk(db, offset, limit)
+    def keys(self, db: Transaction, offset: int, limit: int, after: Place | None = None) -> list[int]:
+        """Keys of a window of the ordered runs, or of those that come after a place in the order."""
+        rows = self._walk(db, offset, limit, after)
         if rows is None:
             condition = self.condition(db, scan=True)
-            joins, terms = sorting(RUN, self.orders, self.numbers)
-            sql = f"SELECT r.run_key FROM run r {joins.text} WHERE {condition.text} ORDER BY {self._terms(terms)}"
+            joins, terms = sorting(RUN, self._orders, self.numbers)
+            terms = (*terms, *self._ties)
+            if after is not None:
+                condition = both([condition, beyond(terms, after)])
+            sql = f"SELECT r.run_key FROM run r {joins.text} WHERE {condition.text} ORDER BY {_listed(terms)}"
             rows = db.all(f"{sql} LIMIT ? OFFSET ?", (*joins.values, *condition.values, limit, offset))
         return [key for (key,) in rows]
 
@@ -77,81 +70,124 @@ class RunSearch(msgspec.Struct, frozen=True):
         row = db.one(f"SELECT COUNT(*) FROM run r WHERE {condition.text}", condition.values)
         return int(row[0]) if row else 0
 
+    def place(self, db: Transaction, key: int) -> Place | None:
+        """The place of a run in the order; None when there is no such run."""
+        joins, terms = sorting(RUN, self._orders, self.numbers)
+        values = ", ".join(term.value for term in (*terms, *self._ties))
+        row = db.one(f"SELECT {values} FROM run r {joins.text} WHERE r.run_key = ?", (*joins.values, key))
+        return None if row is None else list(row)
+
+    def begin(self, db: Transaction, page: Page) -> Place | None:
+        """The place that a page begins after. Raises `InvalidParameter` for a token that nobody gave out."""
+        place = page.after if page.key is None else self.place(db, page.key)
+        if place is None and page.key is not None:
+            raise InvalidParameter("The run that this page begins after was deleted for good. Start at the first page.")
+        if place is not None:
+            terms = (*sorting(RUN, self._orders, self.numbers).terms, *self._ties)
+            if len(place) != len(terms) or not all(map(_fits, terms, place)):
+                raise broken("")
+        return place
+
     def condition(self, db: Transaction, scan: bool = False) -> Sql:
         """The condition on `run r`. For a scan a clause that few runs satisfy leads, and the plus keeps it from following the
         index in order of time, which is out of step with the tables that it looks things up in."""
         few = self._narrowing(db) if scan else None
-        looks_up = self.tree != EVERYTHING or any(order.field.kind != "attribute" for order in self.orders)
-        parts = [lifecycle("+r" if scan and looks_up and few is None else "r", self.view_type)]
+        looks_up = self.tree != EVERYTHING or any(order.field.kind != "attribute" for order in self._orders)
+        condition = RunConditions(db, self._scope(db, ""), self.computed).condition(self.tree)
+        parts = [self._scope(db, "+" if scan and looks_up and few is None else ""), condition]
+        return both(parts if few is None else [few, *parts])
+
+    def _scope(self, db: Transaction, plus: str) -> Sql:
+        parts = [lifecycle(f"{plus}r", self.view_type)]
         if self.experiments is not None:
             text, parameter = db.among("r.experiment_id", self.experiments or [-1])
             parts.append(Sql(text, (parameter,)))
-        if few is not None:
-            parts.append(few)
-        return both([*parts, Conditions(db, RUN).condition(self.tree)])
+        return both(parts)
 
-    def _terms(self, terms: Sequence[str]) -> str:
-        ties = ["r.run_id"]
-        if _START not in {order.field for order in self.orders}:
-            ties.insert(0, "r.start_time DESC")
-        return ", ".join([*terms, *ties])
+    @property
+    def _orders(self) -> Sequence[Order]:
+        return self.orders or (_NEWEST,)
+
+    @property
+    def _ties(self) -> tuple[Term, ...]:
+        """What decides between runs that are equal in all orders."""
+        last = Term("r.run_id", text=True)
+        if _START in {order.field for order in self._orders}:
+            return (last,)
+        return (Term("r.start_time", descending=True), last)
 
     def _clauses(self) -> list[Comparison]:
         """Comparisons that must all hold."""
-        parts = self.tree.parts if isinstance(self.tree, And) else (self.tree,)
-        return [part for part in parts if isinstance(part, Comparison)]
+        return [part for part in clauses(self.tree) if isinstance(part, Comparison)]
 
     def _narrowing(self, db: Transaction) -> Sql | None:
-        """A clause on the last value of a metric that few runs of the store satisfy, as a list of those runs."""
+        """A clause that few runs of the store satisfy and an index answers, as a list of those runs."""
         for part in self._clauses():
-            if not _ranges(part, part.field):
+            if (rows := _indexed(part)) is None:
                 continue
-            rows = f"SELECT n.run_key FROM metric n WHERE n.key = ? AND n.last_value {part.operator} ?"
-            values = (part.field.key, part.value)
-            found = db.one(f"SELECT COUNT(*) FROM ({rows} LIMIT {_FEW}) few", values)
+            found = db.one(f"SELECT COUNT(*) FROM ({rows.text} LIMIT {_FEW}) few", rows.values)
             if found and found[0] < _FEW:
-                return Sql(f"r.run_key IN ({rows})", values)
+                return Sql(f"r.run_key IN ({rows.text})", rows.values)
         return None
 
-    def _walk(self, db: Transaction, offset: int, limit: int) -> list[Any] | None:
+    def _walk(self, db: Transaction, offset: int, limit: int, after: Place | None) -> list[Any] | None:
         """The window by a bounded walk; None when that does not settle it."""
         bound = max(_WALK, 10 * (offset + limit))
         if bound > 10 * _WALK:
             return None
-        first = self.orders[0] if self.orders else Order(_START, descending=True)
+        first = self._orders[0]
+        window = Window(bound, offset, limit, after)
         if first.field.kind == "metric" and first.field.aggregate == "last":
-            clauses = [clause for clause in self._clauses() if _ranges(clause, first.field)]
+            if after is not None and after[0] != 0:
+                return None  # what has no value is not in the index
+            ranges = [clause for clause in self._clauses() if clause.field == first.field and clause.operator in _RANGES]
             index = both(
                 [Sql("o.key = ?", (first.field.key,)), Sql("o.last_value IS NOT NULL")]
-                + [Sql(f"o.last_value {clause.operator} ?", (clause.value,)) for clause in clauses]
+                + [Sql(f"o.last_value {clause.operator} ?", (clause.value,)) for clause in ranges]
             )
-            return self._walk_from(db, Index("metric o", "o.last_value", index, first.descending), bound, (offset, limit))
+            window = window._replace(after=after and after[1:])
+            return self._walk_from(db, Index("metric o", "o.last_value", index, first.descending), window)
         single = self.view_type == "ACTIVE_ONLY" and self.experiments is not None and len(self.experiments) == 1
-        if first == Order(_START, descending=True) and single and self.tree != EVERYTHING:
+        if first == _NEWEST and single and self.tree != EVERYTHING:
             index = Sql("o.experiment_id = ? AND o.deleted_time IS NULL", tuple(self.experiments or ()))
-            return self._walk_from(db, Index("run o", "o.start_time", index, descending=True), bound, (offset, limit))
+            return self._walk_from(db, Index("run o", "o.start_time", index, descending=True), window)
         return None
 
-    def _walk_from(self, db: Transaction, index: Index, bound: int, window: tuple[int, int]) -> list[Any] | None:
+    def _walk_from(self, db: Transaction, index: Index, window: Window) -> list[Any] | None:
         """Test the runs at the beginning of an index, up to the value of the entry number `bound`."""
-        offset, limit = window
-        direction, before = (" DESC", ">") if index.descending else ("", "<")
+        leading = Term(index.value, index.descending)
+        before, since = (">", "<=") if index.descending else ("<", ">=")
+        part = index.condition
+        if window.after is not None:
+            part = both([part, Sql(f"{index.value} {since} ?", (window.after[0],))])
         end = db.one(
-            f"SELECT {index.value} FROM {index.table} WHERE {index.condition.text} ORDER BY {index.value}{direction} "
-            "LIMIT 1 OFFSET ?",
-            (*index.condition.values, bound),
+            f"SELECT {index.value} FROM {index.table} WHERE {part.text} ORDER BY {leading.sql} LIMIT 1 OFFSET ?",
+            (*part.values, window.bound),
         )
         if end is None:
             return None  # so few entries that a scan is as cheap
         condition = self.condition(db)
-        joins, terms = sorting(RUN, self.orders[1:], self.numbers)
-        order = ", ".join(dict.fromkeys((f"{index.value}{direction}", *terms, self._terms(()))))
+        joins, terms = sorting(RUN, self._orders, self.numbers, skip=1)
+        terms = (leading, *terms, *self._ties)
+        if window.after is not None:
+            condition = both([condition, beyond(terms, window.after)])
         sql = (
-            f"SELECT r.run_key FROM {index.table} CROSS JOIN run r {joins.text} WHERE {index.condition.text} "
-            f"AND {index.value} {before} ? AND r.run_key = o.run_key AND {condition.text} ORDER BY {order} LIMIT ? OFFSET ?"
+            f"SELECT r.run_key FROM {index.table} CROSS JOIN run r {joins.text} WHERE {part.text} "
+            f"AND {index.value} {before} ? AND r.run_key = o.run_key AND {condition.text} ORDER BY {_listed(terms)} "
+            "LIMIT ? OFFSET ?"
         )
-        rows = db.all(sql, (*joins.values, *index.condition.values, *end, *condition.values, limit, offset))
-        return rows if len(rows) == limit else None
+        values = (*joins.values, *part.values, *end, *condition.values, window.limit, window.offset)
+        rows = db.all(sql, values)
+        return rows if len(rows) == window.limit else None
+
+
+class Window(NamedTuple):
+    """What a walk looks for: how many runs from where, and how far it goes."""
+
+    bound: int
+    offset: int
+    limit: int
+    after: Place | None
 
 
 class Index(NamedTuple):
@@ -163,21 +199,55 @@ class Index(NamedTuple):
     descending: bool
 
 
-def _ranges(clause: Comparison, field: Field) -> bool:
-    """True when a clause is a range of the index on the last value of a metric."""
-    metric = clause.field == field and field.kind == "metric" and field.aggregate == "last"
-    return metric and clause.operator in ("=", "<", "<=", ">", ">=")
+def _listed(terms: Sequence[Term]) -> str:
+    return ", ".join(term.sql for term in terms)
+
+
+def _fits(term: Term, value: Any) -> bool:
+    return value is None or isinstance(value, str) == term.text
+
+
+def _indexed(clause: Comparison) -> Sql | None:
+    """Keys of the runs that a clause is true of, where an index gives them."""
+    field, value = clause.field, clause.value
+    if clause.operator not in _RANGES:
+        return None
+    if field.kind == "metric" and field.aggregate == "last":
+        return Sql(f"SELECT n.run_key FROM metric n WHERE n.key = ? AND n.last_value {clause.operator} ?", (field.key, value))
+    if field.kind == "param" and isinstance(value, float):
+        return Sql(f"SELECT n.run_key FROM param n WHERE n.key = ? AND n.number {clause.operator} ?", (field.key, value))
+    if field.kind == "param" and clause.operator == "=" and (equal := number(str(value))) is not None:
+        rows = "SELECT n.run_key FROM param n WHERE n.key = ? AND n.number = ? AND n.value = ?"
+        return Sql(rows, (field.key, equal, value))
+    return None
 
 
 @handles(SearchRuns)
 def search_runs(db: Transaction, op: SearchRuns) -> SearchRunsReply:
     """Newest first, then by run id. Without experiments the answer is empty (MLflow's rule)."""
     page = page_of(op, op.page_token, op.max_results)
-    search = RunSearch(
-        parse_filter(op.filter, RUNS),
-        parse_orders(op.order_by, RUNS),
-        sorted({int(item) for item in op.experiment_ids}),
-        op.run_view_type,
-    )
-    keys, token = page.cut(search.keys(db, page.offset, page.size + 1))
+    experiments = sorted({int(item) for item in op.experiment_ids})
+    search = RunSearch(parse_filter(op.filter, RUNS), parse_orders(op.order_by, RUNS), experiments, op.run_view_type)
+    keys, token = _page(db, search, page)
     return SearchRunsReply(runs=read_runs(db, keys), next_page_token=token)
+
+
+@handles(FindRuns)
+def find_runs(db: Transaction, op: FindRuns) -> FoundRuns:
+    """Newest first, then by run id. Without experiments all are searched."""
+    page = page_of(op, op.page_token, op.max_results)
+    tree = parse_filter(op.filter, RUN_TABLE, db.now)
+    experiments = sorted({int(item) for item in op.experiment_ids}) or None
+    search = RunSearch(tree, parse_orders(op.order_by, RUN_TABLE), experiments, op.run_view_type, numbers=True)
+    keys, token = _page(db, search, page)
+    hint = None if keys or op.page_token else suggestion(db, tree)
+    return FoundRuns(runs=read_runs(db, keys), next_page_token=token, hint=hint)
+
+
+def _page(db: Transaction, search: RunSearch, page: Page) -> tuple[list[int], str | None]:
+    found = search.keys(db, page.offset, page.size + 1, search.begin(db, page))
+
+    def place(key: int) -> Place:
+        return search.place(db, key) or []
+
+    return page.cut_keys(found, place)
