@@ -109,6 +109,9 @@ def cli_page() -> str:
         assert command is not None
         inner = command.make_context(name, [], context, resilient_parsing=True)
         parts += [f"## runlore {name}\n", _help(command, inner)]
+        for below, part in getattr(command, "commands", {}).items():
+            place = part.make_context(below, [], inner, resilient_parsing=True)
+            parts += [f"### runlore {name} {below}\n", _help(part, place)]
     return "\n".join(parts)
 
 

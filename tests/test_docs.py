@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click import Command, Context
+from click import Command, Context, Group
 from click.testing import CliRunner
 
 from runlore.cli.main import group
@@ -52,8 +52,11 @@ def test_commands_and_their_options_exist(page: str, line: str) -> None:
         assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         return
     command = group.get_command(Context(group), name)
+    if isinstance(command, Group):
+        name, *rest = rest
+        command = command.get_command(Context(command), name)
     assert isinstance(command, Command), f"{page} names {line!r}"
-    assert CliRunner().invoke(group, [name, "--help"]).exit_code == 0
+    assert CliRunner().invoke(command, ["--help"]).exit_code == 0
     known = {option for parameter in command.params for option in parameter.opts}
     options = [word for word in rest if word.startswith("-")]
     assert set(options if name != "run" else options[:1]) <= known
