@@ -30,11 +30,14 @@ def postgresql(own_cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def strace() -> list[str]:
-    """The beginning of a command line that runs a program under strace, as the process that was started."""
-    command = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync"]
+    """The beginning of a command line that runs a program under strace, as the process that was started.
+
+    `--seccomp-bpf` makes it cheaper, but then no signals are injected.
+    """
+    command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync"]
     if shutil.which("strace") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("strace is not installed, or may not trace here")
-    return ["strace", "-D", "-f", "-qq", "--seccomp-bpf"]
+    return ["strace", "-D", "-f", "-qq"]
 
 
 @pytest.fixture(scope="session")

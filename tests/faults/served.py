@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -32,14 +31,18 @@ class Served:
         """What all processes so far said on standard error."""
         self.start_seconds: list[float] = []
 
-    def start(self) -> None:
-        """Start a process and wait until it answers."""
+    def launch(self) -> None:
+        """Start a process."""
         command = [*self.before, sys.executable, "-m", "runlore.cli.main", "server", "--port", str(self.port), *self._options]
-        began = time.monotonic()
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         self._drain = threading.Thread(target=self._keep_lines, args=(self.process.stderr,), daemon=True)
         self._drain.start()
+
+    def start(self) -> None:
+        """Start a process and wait until it answers."""
+        began = time.monotonic()
+        self.launch()
         while self.health() is None:
             assert self.process.poll() is None, "\n".join(self.lines)
             time.sleep(0.01)
@@ -87,14 +90,8 @@ class Served:
 def serving(store: str, directory: Path, before: Sequence[str] = ()) -> Iterator[Served]:
     """A server for the time of the block."""
     served = Served(store, directory, before)
-    served.start()
     try:
+        served.start()
         yield served
     finally:
-        if served.process.poll() is None:
-            served.kill()
-
-
-def stderr_of(served: Served) -> str:
-    """Everything that was said, for messages."""
-    return os.linesep.join(served.lines)
+        served.kill()

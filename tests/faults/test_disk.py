@@ -37,7 +37,7 @@ def ask_once(url: str, operation: Operation[object]) -> tuple[int, str, str | No
 def test_a_disk_that_fails_to_sync_stops_the_server(tmp_path: Path, strace: list[str]) -> None:
     """What was under way is in doubt and not acknowledged; the server says why, and ends for its supervisor to see."""
     ledger = Ledger()
-    inject = ["-o", "/dev/null", "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:error=EIO:when=20+"]
+    inject = ["--seccomp-bpf", "-o", "/dev/null", "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:error=EIO:when=20+"]
     with serving(str(tmp_path / "store"), tmp_path, [*strace, *inject]) as served:
         status, first = 0, 0
         assert ask_once(served.url, creation(0))[0] == 200
@@ -120,7 +120,7 @@ def _upload(url: str) -> int:
 def test_writers_share_the_syncs_of_a_slow_disk(tmp_path: Path, strace: list[str]) -> None:
     ledger, log = Ledger(), tmp_path / "syncs"
     delay = size(50, 500)
-    inject = ["-o", str(log), "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:delay_enter={delay * 1_000}"]
+    inject = ["--seccomp-bpf", "-o", str(log), "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:delay_enter={delay * 1_000}"]
     with serving(str(tmp_path / "store"), tmp_path, [*strace, *inject]) as served:
         before = len(log.read_text().splitlines())
         began = time.monotonic()
