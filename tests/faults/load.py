@@ -32,10 +32,10 @@ class Client(Protocol):
 class StockClient:
     """What MLflow's clients do: urllib3 repeats after broken connections and the statuses 408, 429, 500, 502, 503, 504."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, attempts: int = 200) -> None:
         statuses = frozenset({408, 429, 500, 502, 503, 504})
         retry = urllib3.Retry(
-            total=200, backoff_factor=0.05, backoff_max=0.3, status_forcelist=statuses, allowed_methods=None,
+            total=attempts, backoff_factor=0.05, backoff_max=0.3, status_forcelist=statuses, allowed_methods=None,
             respect_retry_after_header=False, backoff_jitter=0.05,
         )  # fmt: skip
         self._url = url
@@ -54,8 +54,10 @@ class StockClient:
 
 
 def client(kind: str, url: str) -> Client:
-    """A client: "runlore" or "stock"."""
-    return HttpStore(url, Settings(), patience=120.0) if kind == "runlore" else StockClient(url)
+    """A client: "runlore", "stock", or "once", which tries nothing again."""
+    if kind == "runlore":
+        return HttpStore(url, Settings(), patience=120.0)
+    return StockClient(url, attempts=0 if kind == "once" else 200)
 
 
 class Load:
@@ -69,10 +71,10 @@ class Load:
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def begin(self, writers: Iterable[int]) -> None:
-        """Start writers; every second one is a stock client."""
+    def begin(self, writers: Iterable[int], kind: str | None) -> None:
+        """Start writers; unless `kind` says otherwise, every second one is a stock client."""
         for writer in writers:
-            thread = threading.Thread(target=self._write, args=(writer, ("runlore", "stock")[writer % 2]), daemon=True)
+            thread = threading.Thread(target=self._write, args=(writer, kind or ("runlore", "stock")[writer % 2]), daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -111,10 +113,12 @@ class Load:
 
 
 @contextmanager
-def load(ledger: Ledger, url: str, writers: int = 6, points: int = 10, pause: float = 0.02) -> Iterator[Load]:
+def load(
+    ledger: Ledger, url: str, writers: int = 6, points: int = 10, pause: float = 0.02, kind: str | None = None
+) -> Iterator[Load]:
     """Writers for the time of the block: six with ten points every 20 ms are 3,000 points a second."""
     work = Load(ledger, url, points, pause)
-    work.begin(range(writers))
+    work.begin(range(writers), kind)
     try:
         yield work
     finally:
