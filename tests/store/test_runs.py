@@ -155,7 +155,7 @@ def test_a_malformed_run_id_names_no_run(store: Store, run_id: str) -> None:
 
 
 def test_a_run_id_is_required(store: Store) -> None:
-    with pytest.raises(InvalidParameter, match="^Missing value for required parameter 'run_id'"):
+    with pytest.raises(InvalidParameter, match=r"^Missing value for required parameter 'run_id'"):
         get(store, "")
 
 

@@ -148,16 +148,17 @@ def operations() -> Iterator[type[Operation[Any]]]:
 
 _encoder = msgspec.json.Encoder()
 _NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_NULL = re.compile(rb"[:\[,]null[,\]}]")
 
 
 def encode(value: Any) -> bytes:
     """A Struct as JSON; non-finite floats become "NaN", "Infinity", "-Infinity".
 
-    Our Structs leave `None` out, so the text `null` in the fast encoding means that a float may have been lost; only then
-    is the slow walk taken.
+    Our Structs leave `None` out, so a `null` in the fast encoding means that a float may have been lost; only then is the slow
+    walk taken. The word in a text, such as a param "null", does not count.
     """
     raw = _encoder.encode(value)
-    if b"null" not in raw:
+    if b"null" not in raw or not _NULL.search(raw):
         return raw
     return _encoder.encode(_words(msgspec.to_builtins(value)))
 
