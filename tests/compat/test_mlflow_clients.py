@@ -40,7 +40,7 @@ def test_everyday_use(mlflow_python: Path, server: str, tmp_path: Path) -> None:
     done = run(mlflow_python, "everyday.py", server, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
-    assert done.stdout.count("\nok ") + done.stdout.startswith("ok ") == 12
+    assert done.stdout.count("\nok ") + done.stdout.startswith("ok ") == 13
     assert "Logging model metadata to the tracking server has failed" not in done.stderr
 
 

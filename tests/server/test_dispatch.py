@@ -180,3 +180,39 @@ def test_an_endpoint_without_a_right_is_not_served() -> None:
     routes.add(Endpoint("One", "GET", "/one", Public, handle))
     with pytest.raises(TypeError, match="both One and Two"):
         routes.add(Endpoint("Two", "GET", "/one", Public, handle))
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "limit"),
+    [
+        ("runs/log-parameter", None, 6_000),
+        ("runs/set-tag", None, 8_000),
+        ("runs/log-batch", "params", 6_000),
+        ("runs/log-batch", "tags", 8_000),
+    ],
+)
+def test_long_values_are_cut_for_mlflows_clients_alone(house: House, path: str, field: str | None, limit: int) -> None:
+    run_id = house.new_run()
+    pair = {"key": "k", "value": "ü" * (limit + 1)}
+    body = json.dumps({"run_id": run_id, **({field: [pair, "junk"][:1]} if field else pair)}).encode()
+    headers = {"Content-Type": "application/json"}
+    assert house.ask("POST", API + path, headers, body).status == 400
+    assert house.ask("POST", API + path, {**headers, "User-Agent": "mlflow-python-client/3.17.2"}, body).status == 200
+    data = house.ask("GET", f"{API}runs/get?run_id={run_id}").json()["run"]["data"]
+    (kept,) = [item["value"] for item in [*data.get("params", []), *data["tags"]] if item["key"] == "k"]
+    assert kept == "ü" * limit
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[1]",
+        b'{"run_id": 5, "params": 7}',
+        b'{"run_id": "", "tags": [5, {"value": 1}]}',
+        b"[" * 9,
+        b'{"run_id": ' + b"9" * 9_000 + b"}",
+    ],
+)
+def test_what_can_not_be_cut_is_refused(house: House, body: bytes) -> None:
+    headers = {"Content-Type": "application/json", "User-Agent": "mlflow-python-client/3.17.2"}
+    assert house.ask("POST", API + "runs/log-batch", headers, body).status == 400

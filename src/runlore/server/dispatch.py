@@ -19,7 +19,7 @@ import msgspec
 
 import runlore.api  # noqa: F401  # defines every operation
 from runlore.api.operation import PREFIXES, Operation, decode, encode, from_request, operations
-from runlore.exceptions import BadRequest, LimitExceeded, RunloreError
+from runlore.exceptions import BadRequest, InvalidParameter, LimitExceeded, RunloreError
 from runlore.server.auth import Access
 from runlore.server.http import (
     Disconnected,
@@ -33,6 +33,7 @@ from runlore.server.http import (
     json_reply,
     packed_reply,
 )
+from runlore.server.long_values import shortened
 from runlore.server.routes import Endpoint, Handler, Routes
 from runlore.store.base import Store
 
@@ -125,7 +126,14 @@ async def parse_operation(kind: type[Operation[Any]], request: Request) -> Any:
     if request.method in ("GET", "HEAD"):
         return from_request(kind, b"", _query(request), request.parameters)
     body = await _json_body(request)
-    return from_request(kind, body, (), request.parameters) if request.parameters else decode(body, kind)
+    if request.parameters:
+        return from_request(kind, body, (), request.parameters)
+    try:
+        return decode(body, kind)
+    except InvalidParameter:
+        if shorter := shortened(kind, body, request.header(b"user-agent")):
+            return decode(shorter, kind)
+        raise
 
 
 def _query(request: Request) -> list[tuple[str, str]]:

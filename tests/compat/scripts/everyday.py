@@ -104,6 +104,22 @@ def logging():
     assert client.get_metric_history(run.info.run_id, "missing") == []
 
 
+def long_values():
+    with mlflow.start_run() as active:
+        mlflow.log_param("long", "x" * 7_000)
+        mlflow.log_params({"longer": "ü" * 20_000, "short": ""})
+        mlflow.set_tag("long", "y" * 9_000)
+        mlflow.set_tags({"longer": "z" * 20_000, "short": ""})
+        mlflow.set_experiment_tag("long", "e" * 9_000)
+    data = mlflow.get_run(active.info.run_id).data
+    assert data.params == {"long": "x" * 6_000, "longer": "ü" * 6_000, "short": ""}
+    assert {key: data.tags[key] for key in ("long", "longer", "short")} == {
+        "long": "y" * 8_000,
+        "longer": "z" * 8_000,
+        "short": "",
+    }
+
+
 def batches():
     run = client.create_run(mlflow.get_experiment_by_name("everyday").experiment_id, run_name="batch")
     now = int(time.time() * 1000)
@@ -194,7 +210,7 @@ def models():
     version = mlflow.register_model(f"runs:/{active.info.run_id}/clf", "Reg M", tags={"how": "by uri"})
     assert str(version.version) == "3"
     assert version.run_id == active.info.run_id
-    client.set_registered_model_alias("Reg M", "champ", 1)
+    client.set_registered_model_alias("Reg M", "champ", "1")
     expected = model.predict(DATA.data)
     for uri in (
         "models:/Reg M@champ", "models:/Reg M/1", "models:/Reg M/2", "models:/Reg M/3", "models:/Reg M/latest",
@@ -202,10 +218,10 @@ def models():
     ):  # fmt: skip
         assert (mlflow.sklearn.load_model(uri).predict(DATA.data) == expected).all(), uri
     assert (mlflow.pyfunc.load_model("models:/Reg M@champ").predict(DATA.data) == expected).all()
-    client.transition_model_version_stage("Reg M", 2, "Production")
+    client.transition_model_version_stage("Reg M", "2", "Production")
     assert (mlflow.sklearn.load_model("models:/Reg M/Production").predict(DATA.data) == expected).all()
     assert [v.version for v in client.get_latest_versions("Reg M", ["Production"])] in (["2"], [2])
-    client.transition_model_version_stage("Reg M", 3, "Production", archive_existing_versions=True)
+    client.transition_model_version_stage("Reg M", "3", "Production", archive_existing_versions=True)
     assert client.get_model_version("Reg M", "2").current_stage == "Archived"
     client.update_registered_model("Reg M", "a model")
     client.update_model_version("Reg M", "1", "the first")
@@ -302,7 +318,8 @@ def searches():
 
 
 STEPS = (
-    experiments, autolog, logging, batches, artifacts, inputs, nesting, models, logged_models, trash, asynchronous, searches,
+    experiments, autolog, logging, long_values, batches, artifacts, inputs, nesting, models, logged_models, trash,
+    asynchronous, searches,
 )  # fmt: skip
 
 failures = 0
