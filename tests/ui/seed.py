@@ -117,6 +117,13 @@ def _log_spiky_run(rest: Rest, experiment: str, now: int) -> str:
             value = SPIKE_VALUE if step == SPIKE_STEP else 0.3 + math.exp(-step / 4000) + 0.02 * math.sin(step)
             metrics.append({"key": "train/loss", "value": value, "timestamp": start + step * 10, "step": step})
         rest.post("runs/log-batch", run_id=run, metrics=metrics)
+    steps = [*range(4000), 5000, *range(6000, 10_000)]
+    for first in range(0, len(steps), 1000):
+        metrics = [
+            {"key": "paused", "value": 1.0, "timestamp": start + step, "step": step} for step in steps[first : first + 1000]
+        ]
+        rest.post("runs/log-batch", run_id=run, metrics=metrics)
+    rest.post("runs/log-metric", run_id=run, key="best", value=0.5, timestamp=start, step=0)
     odd = [("NaN", 3), ("Infinity", 5), ("-Infinity", 7), *((1 / (step + 1), step) for step in (0, 1, 2, 4, 6, 8, 9))]
     metrics = [{"key": "grad_norm", "value": value, "timestamp": start + step, "step": step} for value, step in odd]
     rest.post("runs/log-batch", run_id=run, metrics=metrics)

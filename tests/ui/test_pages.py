@@ -69,6 +69,16 @@ def serious_violations(page: Any) -> list[str]:
     ]
 
 
+def test_notes_and_tags_of_an_experiment_are_read_in_the_list_and_on_its_pages(page: Any, served: Seeded) -> None:
+    page.goto("/")
+    page.get_by_role("row").filter(has_text="resnet-sweep").get_by_text("Baseline sweep over learning rates").wait_for()
+    page.get_by_role("link", name="resnet-sweep").click()
+    note = page.get_by_role("button", name="Baseline sweep over learning rates and depths")
+    note.click()
+    assert note.get_attribute("aria-expanded") == "true"
+    page.get_by_text("team: vision").wait_for()
+
+
 def test_wrong_addresses_say_so(page: Any, served: Seeded) -> None:
     page.goto("/nowhere/at/all")
     page.get_by_text("There is no such page").wait_for()

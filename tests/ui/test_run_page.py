@@ -13,16 +13,19 @@ INK = """
         const canvas = card.querySelector('canvas');
         const { width, height } = canvas;
         const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
-        const hex = getComputedStyle(document.documentElement).getPropertyValue('--run-' + card.dataset.hue).trim();
-        return { width, height, rows: Array.from({ length: height }, (_, y) => {
-            let count = 0;
+        const [rows, columns] = [Array(height).fill(0), Array(width).fill(0)];
+        for (let y = 0; y < height; y++) {
             for (let x = Math.round(width * 0.1); x < width; x++) {
                 const at = (y * width + x) * 4;
                 const [r, g, b] = [pixels[at], pixels[at + 1], pixels[at + 2]];
-                if (pixels[at + 3] > 90 && Math.max(r, g, b) - Math.min(r, g, b) > 40) count += 1;
+                if (pixels[at + 3] <= 90 || Math.max(r, g, b) - Math.min(r, g, b) <= 40) continue;
+                rows[y] += 1;
+                columns[x] += 1;
             }
-            return count;
-        }) };
+        }
+        const plot = card.querySelector('.u-over');
+        const [left, across] = [plot.offsetLeft, plot.offsetWidth].map((size) => Math.round(size * devicePixelRatio));
+        return { height, rows, columns: columns.slice(left, left + across) };
     }
 """
 
@@ -48,6 +51,29 @@ def test_one_point_among_20000_is_seen(page: Any, served: Seeded) -> None:
     assert max(upper) <= 8, "and nothing else up there"
 
 
+def test_a_pause_is_a_gap_and_a_single_point_in_it_is_seen(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
+    columns = chart(page, "paused").evaluate(INK)["columns"]
+
+    def drawn(first: float, last: float) -> float:
+        """The share of columns with ink, between two places from 0 to 1."""
+        part = columns[int(first * len(columns)) : int(last * len(columns))]
+        return sum(count > 0 for count in part) / len(part)
+
+    assert drawn(0.1, 0.38) == 1
+    assert drawn(0.62, 0.98) == 1
+    assert drawn(0.42, 0.48) == drawn(0.52, 0.58) == 0
+    assert 0 < drawn(0.48, 0.52) < 1
+
+
+def test_metrics_of_one_point_come_last(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
+    chart(page, "train/loss")
+    page.get_by_role("button", name="Single values 1 chart").wait_for()
+    metrics = page.locator("[data-metric]").evaluate_all("cards => cards.map(card => card.dataset.metric)")
+    assert metrics == ["grad_norm", "paused", "train/loss", "best"]
+
+
 def test_zoom_fetches_single_points_and_double_click_resets(page: Any, served: Seeded) -> None:
     page.goto(f"/e/{served.experiment}/r/{served.spiky}/charts")
     card = chart(page, "train/loss")
@@ -57,7 +83,7 @@ def test_zoom_fetches_single_points_and_double_click_resets(page: Any, served: S
     page.mouse.down()
     page.mouse.move(at + 12, box["y"] + 40, steps=4)
     page.mouse.up()
-    card.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ points$")).wait_for()
+    card.get_by_text(re.compile(r"^[\d,]+ of 20,000 points$")).wait_for()
     card.get_by_role("figure", name=re.compile("highest 40 ")).wait_for()
     page.mouse.dblclick(at, box["y"] + 60)
     card.get_by_text(re.compile(r"buckets · 20,000 points")).wait_for()
@@ -67,7 +93,7 @@ def test_charts_of_chosen_runs_leave_out_metrics_that_none_of_them_has(page: Any
     page.goto(f"/e/{served.experiment}/charts?sel={served.runs[0]},{served.runs[1]}")
     chart(page, "val/acc")
     page.get_by_text("Showing 2 selected runs").wait_for()
-    assert page.locator("[data-metric]").evaluate_all("cards => cards.map(card => card.dataset.metric).sort()") == [
+    assert page.locator("[data-metric]").evaluate_all("cards => cards.map(card => card.dataset.metric)") == [
         "lr",
         "train/loss",
         "val/acc",

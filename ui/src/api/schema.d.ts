@@ -7,6 +7,7 @@ export interface components {
         ColumnCatalogue: {
             columns?: components["schemas"]["ColumnInfo"][];
             total?: number;
+            ranges_over?: number;
         };
         /** ColumnInfo */
         ColumnInfo: {

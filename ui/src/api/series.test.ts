@@ -52,6 +52,17 @@ it("keeps the range of several points at one exact step", () => {
   expect([frame.series[0]?.mean, frame.series[0]?.low, frame.series[0]?.high]).toEqual([[2], [1], [3]]);
 });
 
+it("reads how many points stand behind each bucket, and how many there are in all", () => {
+  const column = bytes(new Float32Array([1, 2]));
+  const count = new Uint8Array(new Uint32Array([3, 70_000]).buffer);
+  const series = [
+    { run_id: "r", key: "k", points: 70_003, total: 90_000, mean: column, min: column, max: column, count },
+  ];
+  const frame = readFrame(sent({ exact: false, n: 2, x0: 0, dx: 4, series }), "step");
+  expect([...frame.series[0]!.counts!]).toEqual([3, 70_000]);
+  expect(frame.series[0]?.total).toBe(90_000);
+});
+
 it("takes defaults that the wire leaves out", () => {
   expect(readFrame(sent({ exact: true, n: 0, series: [] }), "step")).toEqual({
     exact: true,

@@ -9,12 +9,15 @@ type MaybeNumber = number | null | undefined;
 export interface Series {
   runId: string;
   key: string;
-  /** Points logged in the window. */
+  /** Points logged in the window, and in all. */
   points: number;
+  total: number;
   mean: MaybeNumber[];
   /** Smallest and largest value of each bucket; absent when `mean` holds the values themselves. */
   low?: MaybeNumber[];
   high?: MaybeNumber[];
+  /** Finite values behind each entry; absent when that is one each. */
+  counts?: Uint32Array;
   /** `[index, kind]`: 0 = NaN, 1 = +Infinity, −1 = −Infinity. */
   nonFinite: [index: number, kind: number][];
 }
@@ -37,6 +40,8 @@ interface WireSeries {
   mean: Uint8Array;
   min?: Uint8Array;
   max?: Uint8Array;
+  count?: Uint8Array;
+  total?: number;
   wide?: boolean;
   non_finite?: [number, number][];
 }
@@ -78,11 +83,13 @@ function readSeries(wire: WireSeries, exact: boolean): Series {
   const marks = wire.non_finite ?? [];
   // float32 unless it would lie: where neighbouring values differ by less than it can tell apart, the server says "wide".
   const numbers = exact || wire.wide ? float64 : float32;
-  const base = { runId: wire.run_id, key: wire.key, points: wire.points, nonFinite: marks };
+  const { run_id: runId, key, points } = wire;
+  const base = { runId, key, points, total: Math.max(points, wire.total ?? 0), nonFinite: marks };
   const mean = column(numbers(wire.mean), marks);
   // Exact lines have a range only where several points share an x.
   if (!wire.min || !wire.max) return { ...base, mean };
-  return { ...base, mean, low: column(numbers(wire.min), marks), high: column(numbers(wire.max), marks) };
+  const counts = wire.count?.length ? new Uint32Array(wire.count.slice().buffer) : undefined;
+  return { ...base, mean, counts, low: column(numbers(wire.min), marks), high: column(numbers(wire.max), marks) };
 }
 
 /** Not-a-number means "nothing here", except where a mark says that something not finite was logged: that breaks the line. */

@@ -9,8 +9,9 @@ import { IconButton } from "@/components/Button";
 import { ErrorState, ProgressLine } from "@/components/States";
 import type { RunStyle } from "@/lib/colours";
 import { formatCount, formatNumber, plural } from "@/lib/format";
+import { gapsOf, withGaps } from "@/lib/gaps";
 import type { XAxis } from "@/lib/search";
-import { smooth } from "@/lib/smoothing";
+import { type Carry, carryBefore, smooth } from "@/lib/smoothing";
 import { formatX } from "./axis";
 import styles from "./ChartCard.module.css";
 import { type Line, LinePlot } from "./LinePlot";
@@ -57,7 +58,16 @@ export function ChartCard({ metric, runs, settings, live }: ChartCardProps) {
     placeholderData: keepPreviousData,
   });
   const frame = query.data;
-  const lines = useMemo(() => (frame ? toLines(frame, runs, settings.smooth) : []), [frame, runs, settings.smooth]);
+  // Smoothing begins at a run's first point, also when that is not in sight: the whole line says what came before.
+  const whole = useQuery({
+    ...seriesQuery({ run_ids: ids, metrics: [metric], x: settings.x, width: BUCKETS }, false),
+    enabled: near && zoom !== null && settings.smooth > 0,
+  });
+  const before = zoom ? whole.data : undefined;
+  const lines = useMemo(
+    () => (frame ? toLines(frame, before, runs, settings.smooth) : []),
+    [frame, before, runs, settings.smooth],
+  );
   const height = tall ? TALL : HEIGHT;
   return (
     <section className={styles.card} ref={card} data-tall={tall} data-metric={metric}>
@@ -128,39 +138,46 @@ function Notes({
   return notes.length ? <p className={styles.notes}>{notes.join(" · ")}</p> : null;
 }
 
+/** `1,204 of 5,000 points`, `1,024 buckets · 1,000,000 points`: how much of what was logged the picture was made from. */
 function badge(frame: Frame): string {
-  const points = frame.series.reduce((sum, series) => sum + series.points, 0);
-  if (!frame.exact) return `${formatCount(frame.x.length)} buckets · ${plural(points, "point")}`;
-  const shown = frame.series.reduce((sum, series) => sum + count(series), 0);
-  return `${formatCount(shown)} of ${plural(points, "point")}`;
+  const sum = (part: (series: Series) => number) => frame.series.reduce((all, series) => all + part(series), 0);
+  const [points, total] = [sum((series) => series.points), sum((series) => series.total)];
+  const some =
+    points === total && !frame.exact ? plural(total, "point") : `${formatCount(points)} of ${plural(total, "point")}`;
+  return frame.exact ? some : `${formatCount(frame.x.length)} buckets · ${some}`;
 }
 
-/** Points that the picture shows, on lines or as marks. */
-function count(series: Series): number {
-  return series.mean.filter((value) => value !== undefined).length;
-}
-
-function toLines(frame: Frame, runs: readonly ChartRun[], weight: number): Line[] {
+function toLines(frame: Frame, before: Frame | undefined, runs: readonly ChartRun[], weight: number): Line[] {
   const found = new Map(frame.series.map((series) => [series.runId, series]));
   const lines: Line[] = [];
   for (const run of runs) {
     const series = found.get(run.id);
     if (!series) continue;
-    const filled = series.mean.filter((value) => typeof value === "number").length;
-    if (filled === 0 && series.nonFinite.length === 0) continue;
-    const perEntry = frame.exact ? 1 : series.points / Math.max(1, filled);
+    const { mean, counts, low, high, nonFinite } = series;
+    if (nonFinite.length === 0 && !mean.some((value) => typeof value === "number")) continue;
+    // Single points are always connected: only buckets can be empty.
+    const gaps = frame.exact ? [] : gapsOf(mean, counts);
+    const raw = withGaps(mean, gaps);
+    const carry = before && weight > 0 ? carryInto(frame, before, run.id, weight) : undefined;
     lines.push({
       id: run.id,
       name: run.name,
       style: run.style,
-      y: weight > 0 ? smooth(series.mean, weight, perEntry) : series.mean,
-      raw: weight > 0 ? series.mean : undefined,
-      low: series.low,
-      high: series.high,
-      marks: series.nonFinite,
+      y: weight > 0 ? smooth(raw, weight, counts, carry) : raw,
+      raw: weight > 0 ? raw : undefined,
+      low: low && withGaps(low, gaps),
+      high: high && withGaps(high, gaps),
+      marks: nonFinite,
     });
   }
   return lines;
+}
+
+/** What a run's points before the window leave to its smoothed line. */
+function carryInto(frame: Frame, before: Frame, runId: string, weight: number): Carry | undefined {
+  const series = before.series.find((each) => each.runId === runId);
+  if (!series || frame.x.length === 0) return undefined;
+  return carryBefore(frame.x[0]! - frame.dx / 2, before.x, before.dx, series.mean, weight, series.counts);
 }
 
 /** The picture in a sentence. */

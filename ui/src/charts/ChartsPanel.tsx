@@ -8,10 +8,12 @@ import { plural } from "@/lib/format";
 import type { ChartsSearch } from "@/lib/search";
 import { ChartCard, type ChartRun } from "./ChartCard";
 import styles from "./ChartsPanel.module.css";
-import { groupMetrics } from "./groups";
+import { groupMetrics, type Metric } from "./groups";
 
 interface ChartsPanelProps {
-  metrics: readonly string[];
+  metrics: readonly Metric[];
+  /** What was left out, in words. */
+  note?: string;
   runs: readonly ChartRun[];
   search: ChartsSearch;
   onSearch: (change: Partial<ChartsSearch>) => void;
@@ -24,7 +26,7 @@ const AXES = [
   { value: "time", label: "Time" },
 ] as const;
 
-export function ChartsPanel({ metrics, runs, search, onSearch, live }: ChartsPanelProps) {
+export function ChartsPanel({ metrics, note, runs, search, onSearch, live }: ChartsPanelProps) {
   const wanted = search.m ?? "";
   const groups = useMemo(() => groupMetrics(metrics, wanted), [metrics, wanted]);
   const settings = useMemo(
@@ -57,6 +59,11 @@ export function ChartsPanel({ metrics, runs, search, onSearch, live }: ChartsPan
           Log y
         </label>
       </div>
+      {note && (
+        <p className={styles.note} role="note">
+          {note}
+        </p>
+      )}
       {groups.length === 0 && (
         <p className={styles.none}>
           {metrics.length ? `No metric of ${metrics.length} contains “${wanted}”.` : "No metrics logged yet."}

@@ -173,7 +173,7 @@ function options(latest: Latest, width: number, height: number): uPlot.Options {
       stroke: colour,
       width: thin,
       dash: [...(DASHES[line.style.dash] ?? [])],
-      points: { size: 5, width: 0, fill: colour, stroke: colour },
+      points: { size: 5, width: 0, fill: colour, stroke: colour, filter: lonely },
     });
   }
   const common = { stroke: token("--text-3"), font: `11px ${token("--font")}`, ticks: { show: false } };
@@ -221,6 +221,23 @@ function options(latest: Latest, width: number, height: number): uPlot.Options {
       draw: [(u) => drawMarks(u, latest.current.props.lines, token)],
     },
   };
+}
+
+/** Points with a gap on both sides: no line shows them, so they are drawn although there is no room for all points. */
+function lonely(u: uPlot, line: number, show: boolean): number[] | null {
+  if (show) return null;
+  const found: number[] = [];
+  let [last, alone, place] = [false, false, -1];
+  const close = () => {
+    if (alone) found.push(place);
+    [last, alone] = [false, false];
+  };
+  u.data[line]!.forEach((value, index) => {
+    if (value === null) close();
+    else if (value !== undefined) [alone, last, place] = [!last, true, index];
+  });
+  close();
+  return found.length ? found : null;
 }
 
 const STEP_STEPS = Array.from({ length: 18 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();

@@ -1,30 +1,48 @@
-/** Metrics by the part of their name before the first slash. */
+/** Charts in sections, by the part of the metrics' names before the first slash. */
+
+export interface Metric {
+  key: string;
+  /** No shown run has more than one point of it: nothing develops, so its chart comes last. */
+  single: boolean;
+}
 
 export interface MetricGroup {
-  /** Empty for metrics without a slash. */
+  /** Empty for metrics that stand alone. */
   name: string;
   metrics: string[];
 }
 
 /** Up to this many charts stand in one group: sections of one card each would only spread them out. */
-const FEW = 8;
+const FEW = 6;
+export const SINGLE = "Single values";
+const RANKS: Record<string, number> = { "": 0, system: 2, [SINGLE]: 3 };
 
-/** Groups in the order of their names, plain metrics first, `system` last; `wanted` restricts by name. */
-export function groupMetrics(metrics: readonly string[], wanted: string): MetricGroup[] {
+/**
+ * Sections in the order of their names, metrics without a prefix or alone with theirs first, `system` and single values
+ * last; `wanted` restricts by name.
+ */
+export function groupMetrics(metrics: readonly Metric[], wanted: string): MetricGroup[] {
   const needle = wanted.toLowerCase();
+  const sorted = [...metrics].sort((left, right) => left.key.localeCompare(right.key, undefined, { numeric: true }));
+  const curves = sorted.filter((metric) => !metric.single);
+  const sizes = new Map<string, number>();
+  for (const { key } of curves) sizes.set(prefix(key), (sizes.get(prefix(key)) ?? 0) + 1);
+  const section = ({ key, single }: Metric) => {
+    if (single) return SINGLE;
+    const name = prefix(key);
+    return name !== "system" && (curves.length <= FEW || sizes.get(name) === 1) ? "" : name;
+  };
   const groups = new Map<string, string[]>();
-  for (const metric of [...metrics].sort((left, right) => left.localeCompare(right, undefined, { numeric: true }))) {
-    if (!metric.toLowerCase().includes(needle)) continue;
-    const name = groupOf(metric, metrics.length);
-    groups.set(name, [...(groups.get(name) ?? []), metric]);
+  for (const metric of sorted) {
+    if (!metric.key.toLowerCase().includes(needle)) continue;
+    groups.set(section(metric), [...(groups.get(section(metric)) ?? []), metric.key]);
   }
-  const rank = (name: string) => (name === "" ? 0 : name === "system" ? 2 : 1);
+  const rank = (name: string) => RANKS[name] ?? 1;
   return [...groups]
     .map(([name, found]) => ({ name, metrics: found }))
     .sort((left, right) => rank(left.name) - rank(right.name) || left.name.localeCompare(right.name));
 }
 
-function groupOf(metric: string, all: number): string {
-  const name = metric.includes("/") ? metric.slice(0, metric.indexOf("/")) : "";
-  return name !== "system" && all <= FEW ? "" : name;
+function prefix(key: string): string {
+  return key.includes("/") ? key.slice(0, key.indexOf("/")) : "";
 }

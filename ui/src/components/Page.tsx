@@ -1,7 +1,7 @@
 /** The frame of a page: heading, tabs, tools, body. */
 
 import type { ReactNode } from "react";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import styles from "./Page.module.css";
 
 interface PageHeadProps {
@@ -9,12 +9,14 @@ interface PageHeadProps {
   /** For the window's title; by default `title` where that is text. */
   name?: string;
   meta?: ReactNode;
+  /** What somebody wrote about it; one line until it is opened. */
+  note?: string;
   tools?: ReactNode;
   tabs?: ReactNode;
 }
 
 /** The page's heading with what belongs beside it. */
-export function PageHead({ title, name, meta, tools, tabs }: PageHeadProps) {
+export function PageHead({ title, name, meta, note, tools, tabs }: PageHeadProps) {
   const words = name ?? (typeof title === "string" ? title : "");
   useEffect(() => {
     document.title = words ? `${words} · Runlore` : "Runlore";
@@ -26,8 +28,24 @@ export function PageHead({ title, name, meta, tools, tabs }: PageHeadProps) {
         {meta && <div className={styles.meta}>{meta}</div>}
         {tools && <div className={styles.tools}>{tools}</div>}
       </div>
+      {note && <Note text={note} />}
       {tabs && <nav className={styles.tabs}>{tabs}</nav>}
     </header>
+  );
+}
+
+function Note({ text }: { text: string }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <button
+      type="button"
+      className={styles.note}
+      aria-expanded={open}
+      title={open ? undefined : text}
+      onClick={() => setOpen(!open)}
+    >
+      {text}
+    </button>
   );
 }
 

@@ -134,16 +134,16 @@ function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
     cell: (index: number) => (rows[index] ? cell(rows[index]) : null),
   });
   return [
-    column("name", "Name", 340, (row) => (
+    column("name", "Name", 280, (row) => (
       <Link to="/e/$exp/runs" params={{ exp: row.experiment_id }} className={styles.name} title={row.name}>
         {row.name}
       </Link>
     )),
-    column("runs", "Runs", 90, (row) => <span>{formatCount(row.run_count)}</span>, true),
+    column("runs", "Runs", 80, (row) => <span>{formatCount(row.run_count)}</span>, true),
     column(
       "running",
       "Running",
-      100,
+      92,
       (row) =>
         row.running_count > 0 ? (
           <span className={styles.running}>
@@ -154,26 +154,40 @@ function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
         ),
       true,
     ),
-    column("activity", "Last activity", 140, (row) => <Ago time={row.last_activity ?? row.creation_time} />),
-    column("created", "Created", 140, (row) => <Ago time={row.creation_time} />),
-    column("note", "Note and tags", 460, (row) => (
-      <span className={styles.notes}>
-        {Object.entries(row.tags)
-          .filter(([key]) => !key.startsWith("mlflow."))
-          .slice(0, 4)
-          .map(([key, value]) => (
-            <Chip key={key} title={`${key}: ${value}`}>
-              {key}: {value}
-            </Chip>
-          ))}
-        {row.note && (
-          <span className={styles.faint} title={row.note}>
-            {row.note}
-          </span>
-        )}
-      </span>
-    )),
+    column("activity", "Last activity", 132, (row) => <Ago time={row.last_activity ?? row.creation_time} />),
+    column("created", "Created", 120, (row) => <Ago time={row.creation_time} />),
+    ...(rows.some(hasWords) ? [column("note", "Note and tags", 520, (row) => <Words row={row} />)] : []),
   ];
+}
+
+function ownTags(row: ExperimentSummary): [string, string][] {
+  return Object.entries(row.tags).filter(([key]) => !key.startsWith("mlflow."));
+}
+
+function hasWords(row: ExperimentSummary): boolean {
+  return Boolean(row.note) || ownTags(row).length > 0;
+}
+
+const MOST_TAGS = 4;
+
+/** What people wrote about an experiment. */
+function Words({ row }: { row: ExperimentSummary }) {
+  return (
+    <span className={styles.notes}>
+      {ownTags(row)
+        .slice(0, MOST_TAGS)
+        .map(([key, value]) => (
+          <Chip key={key} title={`${key}: ${value}`}>
+            {value ? `${key}: ${value}` : key}
+          </Chip>
+        ))}
+      {row.note && (
+        <span className={styles.faint} title={row.note}>
+          {row.note}
+        </span>
+      )}
+    </span>
+  );
 }
 
 /** What to do when nothing was ever logged. */

@@ -15,7 +15,10 @@ export default function ChartsTab({ overview }: { overview: RunOverview }) {
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/r/$run/$tab" });
   const { info } = overview.run;
-  const metrics = useMemo(() => overview.metrics.map((metric) => metric.key), [overview.metrics]);
+  const metrics = useMemo(
+    () => overview.metrics.map((metric) => ({ key: metric.key, single: metric.count <= 1 })),
+    [overview.metrics],
+  );
   const together = useMemo(() => [info.run_id], [info.run_id]);
   const styleOf = useRunStyles(info.experiment_id ?? "0", together);
   const runs = useMemo(

@@ -6,7 +6,9 @@ import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
 import { columnsQuery, LIVE_MS, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
+import type { ColumnCatalogue } from "@/api/types";
 import { ChartsPanel } from "@/charts/ChartsPanel";
+import type { Metric } from "@/charts/groups";
 import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { RunChip } from "@/components/Run";
@@ -36,7 +38,7 @@ export function ChartsPage() {
     }),
     refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
   });
-  const catalogue = useQuery(columnsQuery(exp));
+  const catalogue = useQuery(columnsQuery(exp, search.m ?? "metrics.", MOST_METRICS));
   const logged = useLoggedMetrics(exp, catalogue.data?.columns, runs.data?.run_ids);
   const ids = useMemo(() => runs.data?.run_ids ?? [], [runs.data]);
   const styleOf = useRunStyles(exp, ids);
@@ -84,7 +86,14 @@ export function ChartsPage() {
             </EmptyState>
           )}
           {shown.length > 0 && logged && (
-            <ChartsPanel metrics={logged} runs={shown} search={search} onSearch={change} live={live} />
+            <ChartsPanel
+              metrics={logged}
+              note={sayMetrics(catalogue.data, search.m)}
+              runs={shown}
+              search={search}
+              onSearch={change}
+              live={live}
+            />
           )}
         </div>
       </div>
@@ -95,26 +104,38 @@ export function ChartsPage() {
 /** Columns that one request may ask for. */
 const MOST_METRICS = 500;
 
+/** Which metrics were looked at, in words, when there are more. */
+function sayMetrics(catalogue: ColumnCatalogue | undefined, wanted: string | undefined): string | undefined {
+  if (!catalogue || catalogue.total <= MOST_METRICS) return undefined;
+  const [first, total] = [formatCount(MOST_METRICS), formatCount(catalogue.total)];
+  return wanted
+    ? `Looked at the first ${first} of ${total} columns that contain “${wanted}”. A longer part of the name finds the others.`
+    : `Looked at the ${first} metrics that most runs have, of ${total}. Find the others by name.`;
+}
+
 /** The metrics that at least one of the runs has: no card stays empty. `undefined` until that is known. */
 function useLoggedMetrics(
   experimentId: string,
   catalogue: readonly { name: string; kind: string }[] | undefined,
   runIds: readonly string[] | undefined,
-): string[] | undefined {
-  const columns = catalogue?.filter((entry) => entry.kind === "metrics").map((entry) => entry.name);
+): Metric[] | undefined {
+  const counts = catalogue?.filter((entry) => entry.kind === "metrics").map((entry) => `${entry.name}@count`);
   const { data } = useQuery({
     ...runsQuery({
       experiment_ids: [experimentId],
       filter: `attributes.run_id IN (${runIds?.map((id) => `'${id}'`).join(", ")})`,
-      columns: columns?.slice(0, MOST_METRICS) ?? [],
+      columns: counts ?? [],
       limit: FIRST,
     }),
-    enabled: Boolean(columns && runIds?.length),
+    enabled: Boolean(counts && runIds?.length),
     placeholderData: keepPreviousData,
   });
   return useMemo(() => {
     const found = Object.entries(data?.columns ?? {}).filter(([, values]) => values.some((value) => value !== null));
-    return data && found.map(([name]) => parseColumn(name).key);
+    return (
+      data &&
+      found.map(([name, values]) => ({ key: parseColumn(name).key, single: Math.max(...values.map(Number)) <= 1 }))
+    );
   }, [data]);
 }
 

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { experimentQuery } from "@/api/queries";
 import { PageHead, tabClass } from "@/components/Page";
-import { CopyButton } from "@/components/Value";
+import { Chip, CopyButton } from "@/components/Value";
 
 interface ExperimentHeadProps {
   experimentId: string;
@@ -12,19 +12,32 @@ interface ExperimentHeadProps {
   meta?: React.ReactNode;
 }
 
+const MOST_TAGS = 6;
+
 export function ExperimentHead({ experimentId, page, meta }: ExperimentHeadProps) {
   const { data } = useQuery(experimentQuery(experimentId));
   const name = data?.name ?? "";
+  const tags = data?.tags ?? [];
+  const note = tags.find((tag) => tag.key === "mlflow.note.content")?.value;
   return (
     <PageHead
       title={name || " "}
       name={`${page} · ${name}`}
+      note={note}
       meta={
         <>
           {meta}
           <span>
             id {experimentId} <CopyButton text={experimentId} label="Copy experiment id" />
           </span>
+          {tags
+            .filter((tag) => !tag.key.startsWith("mlflow."))
+            .slice(0, MOST_TAGS)
+            .map((tag) => (
+              <Chip key={tag.key} title={`${tag.key}: ${tag.value}`}>
+                {tag.value ? `${tag.key}: ${tag.value}` : tag.key}
+              </Chip>
+            ))}
         </>
       }
       tabs={
