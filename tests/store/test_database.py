@@ -209,6 +209,20 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == b"these are somebody's notes, " * 100
 
 
+def test_damaged_text_is_called_damage(tmp_path: Path) -> None:
+    with closing(SqliteDatabase(tmp_path / "x.db")) as database:
+        transaction = database.write()
+        transaction.execute("CREATE TABLE t (text TEXT)")
+        transaction.execute("INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))")
+        transaction.commit()
+        with pytest.raises(Unavailable, match="damaged.*restore a backup"), database.read() as db:
+            db.all("SELECT text FROM t")
+    path = tmp_path / "x.db"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE t (text TEXT)", b"CREATE TABLE \xff (text TEXT)"))
+    with pytest.raises(Unavailable, match="damaged.*restore a backup"):
+        SqliteDatabase(path)
+
+
 def test_the_file_system_is_known() -> None:
     assert file_system(Path("/proc/self")) == "proc"
     refuse_network_file_system(Path("/proc"))

@@ -83,11 +83,8 @@ class SqliteDatabase:
         self._refuse_a_lost_file()
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            writer = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
-            mode = writer.execute("PRAGMA journal_mode").fetchone()[0]
-        except self._module.Error as error:
-            raise self._translate(error) from error
+        writer = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
+        mode = writer.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
             writer.close()
             raise InvalidState(f"{self.path} can not use a write-ahead log (its journal is {mode!r}). Put it on a local disk.")
@@ -202,15 +199,17 @@ class SqliteDatabase:
             writer.close()
 
     def _connect(self, pragmas: tuple[str, ...]) -> Any:
-        connection = self._module.connect(
-            str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
+        connection = None
         try:
+            connection = self._module.connect(
+                str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
             for pragma in (*_SHARED_PRAGMAS, *pragmas):
                 connection.execute(f"PRAGMA {pragma}")
-        except self._module.Error:
-            connection.close()
-            raise
+        except self._translate.errors as error:
+            if connection is not None:
+                connection.close()
+            raise self._translate(error) from error
         return connection
 
     def _lock_file(self) -> IO[bytes] | None:
@@ -332,9 +331,11 @@ class _Translator:
     """Turns the driver's errors into ours. Errors that can only be mistakes in our own SQL pass unchanged."""
 
     def __init__(self, module: Any) -> None:
-        self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeEncodeError, OverflowError)
+        self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeError, OverflowError)
 
     def __call__(self, error: Exception) -> Exception:
+        if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode"):  # what was stored was UTF-8
+            return DamagedFile(f"The database file is damaged: {error}. Keep a copy of it, then restore a backup.")
         if isinstance(error, UnicodeEncodeError | OverflowError):
             return InvalidParameter(f"A value can not be stored: {error}.")
         code = getattr(error, "sqlite_errorcode", 0) or 0
