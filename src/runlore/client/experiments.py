@@ -15,7 +15,7 @@ from runlore.api.experiments import (
     SetExperimentTag,
     UpdateExperiment,
 )
-from runlore.client.base import ClientBase, PagedList, key_text, tag_pairs, view_type_word
+from runlore.client.base import ClientBase, PagedList, key_text, tag_pairs, tag_text, view_type_word
 from runlore.entities import Experiment, ExperimentTag, ViewType
 from runlore.exceptions import InvalidParameter, NotFound
 
@@ -74,8 +74,9 @@ class ExperimentsClient(ClientBase):
         self._call(RestoreExperiment(experiment_id=str(experiment_id)))
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
-        """Set one tag, replacing its value."""
-        self._call(SetExperimentTag(experiment_id=str(experiment_id), key=key_text(key, "tag"), value=str(value)))
+        """Set one tag, replacing its value. A value that is too long is cut, with a warning."""
+        text = tag_text(key, value, cut=True)
+        self._call(SetExperimentTag(experiment_id=str(experiment_id), key=key_text(key, "tag"), value=text))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove one tag. Raises `NotFound` when there is none of that key."""
