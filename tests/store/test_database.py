@@ -215,11 +215,11 @@ def test_damaged_text_is_called_damage(tmp_path: Path) -> None:
         transaction.execute("CREATE TABLE t (text TEXT)")
         transaction.execute("INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))")
         transaction.commit()
-        with pytest.raises(Unavailable, match="damaged.*restore a backup"), database.read() as db:
+        with pytest.raises(Unavailable, match=r"damaged.*restore a backup"), database.read() as db:
             db.all("SELECT text FROM t")
     path = tmp_path / "x.db"
     path.write_bytes(path.read_bytes().replace(b"CREATE TABLE t (text TEXT)", b"CREATE TABLE \xff (text TEXT)"))
-    with pytest.raises(Unavailable, match="damaged.*restore a backup"):
+    with pytest.raises(Unavailable, match=r"damaged.*restore a backup"):
         SqliteDatabase(path)
 
 
