@@ -19,6 +19,7 @@ from runlore.store.sql.database import Database, Transaction
 from runlore.store.sql.handlers import HANDLERS, handles
 from runlore.store.sql.postgresql import PostgresDatabase, placeholders
 from runlore.store.sql.sqlite import FIRST_SAFE_VERSION, SqliteDatabase, driver, file_system, refuse_network_file_system
+from runlore.store.sql.store import SqlStore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -301,3 +302,14 @@ def test_commits_wait_for_the_disk_whatever_the_servers_default(postgres_uri: st
 def test_an_unreachable_postgresql_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="can not be reached"):
         open_store(f"postgresql:///x?host={tmp_path}")
+
+
+@pytest.mark.parametrize("uri", ["sqlite_uri", "postgres_uri"])
+def test_a_store_has_a_key_of_its_own_that_stays(request: pytest.FixtureRequest, uri: str) -> None:
+    found = []
+    for _ in range(2):
+        with closing(open_store(request.getfixturevalue(uri), artifacts="file:///nowhere")) as store:
+            assert isinstance(store, SqlStore)
+            found.append(store.secret("addresses"))
+    assert found[0] == found[1]
+    assert len(found[0]) == 32
