@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from tests.ui.seed import SPIKE_STEP, Seeded
+from tests.ui.seed import SPIKE_STEP, Rest, Seeded
 
 INK = """
     (card) => {
@@ -72,6 +72,19 @@ def test_metrics_of_one_point_come_last(page: Any, served: Seeded) -> None:
     page.get_by_role("button", name="Single values 1 chart").wait_for()
     metrics = page.locator("[data-metric]").evaluate_all("cards => cards.map(card => card.dataset.metric)")
     assert metrics == ["grad_norm", "paused", "train/loss", "best"]
+
+
+def test_more_metrics_than_are_looked_at_are_said_and_found_by_name(page: Any, served: Seeded) -> None:
+    rest = Rest(served.url)
+    experiment = rest.post("experiments/create", name="deep")["experiment_id"]
+    run = rest.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]["run_id"]
+    metrics = [{"key": f"layer{i:03}", "value": i, "timestamp": 1, "step": step} for i in range(520) for step in (0, 1)]
+    for first in (0, 520):
+        rest.post("runs/log-batch", run_id=run, metrics=metrics[first : first + 520])
+    page.goto(f"/e/{experiment}/charts")
+    page.get_by_role("note").filter(has_text="Looked at the 500 metrics that most runs have, of 520.").wait_for()
+    page.get_by_role("textbox", name="Find metrics").fill("layer519")
+    chart(page, "layer519")
 
 
 def test_zoom_fetches_single_points_and_double_click_resets(page: Any, served: Seeded) -> None:

@@ -38,7 +38,7 @@ export function ChartsPage() {
     }),
     refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
   });
-  const catalogue = useQuery(columnsQuery(exp, search.m ?? "metrics.", MOST_METRICS));
+  const catalogue = useMetricCatalogue(exp, search.m);
   const logged = useLoggedMetrics(exp, catalogue.data?.columns, runs.data?.run_ids);
   const ids = useMemo(() => runs.data?.run_ids ?? [], [runs.data]);
   const styleOf = useRunStyles(exp, ids);
@@ -103,6 +103,14 @@ export function ChartsPage() {
 
 /** Columns that one request may ask for. */
 const MOST_METRICS = 500;
+
+/** The metrics that most runs have; where there are more, a search by name asks the server. */
+function useMetricCatalogue(experimentId: string, wanted: string | undefined) {
+  const all = useQuery(columnsQuery(experimentId, "metrics.", MOST_METRICS));
+  const deeper = wanted !== undefined && (all.data?.total ?? 0) > MOST_METRICS;
+  const found = useQuery({ ...columnsQuery(experimentId, wanted, MOST_METRICS), enabled: deeper });
+  return deeper ? found : all;
+}
 
 /** Which metrics were looked at, in words, when there are more. */
 function sayMetrics(catalogue: ColumnCatalogue | undefined, wanted: string | undefined): string | undefined {
