@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,6 +97,27 @@ def test_a_lost_answer_is_asked_for_again(script: Script) -> None:
     assert script.requests[0][3] == script.requests[1][3]
     assert b'"value":"NaN"' in script.requests[0][3]
     store.close()
+
+
+def test_an_answer_that_breaks_off_anywhere_is_asked_for_again() -> None:
+    """Cut after each of its bytes: also in the middle of its head, which leaves a status of 200 and no body."""
+    whole = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(EXPERIMENT), EXPERIMENT)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for end in [*range(0, len(whole), 7), len(whole)]:
+                with listener.accept()[0] as connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(whole[:end])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("runlore.store.http._pause", lambda attempt: 0.0)
+            store = HttpStore(f"http://127.0.0.1:{listener.getsockname()[1]}", Settings(), patience=30.0)
+            assert store.call(GET).experiment.name == "e"
+        store.close()
+        thread.join()
 
 
 @pytest.mark.parametrize("trouble", [None, error(502, "INTERNAL_ERROR")])

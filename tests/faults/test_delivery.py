@@ -32,7 +32,7 @@ def test_lost_answers_leave_no_second_point(tmp_path: Path) -> None:
     with serving(str(tmp_path / "store"), tmp_path) as served:
         with proxied(served.port, LOSS) as proxy:
             with load(ledger, proxy.url, pause=0.0) as work:
-                work.wait_for(size(800, 60_000))
+                work.wait_for(size(800, 30_000), seconds=600)
             assert proxy.cut > size(20, 1_000)
             print(f"{len(ledger):,} points acknowledged, {proxy.cut:,} answers lost")
         check_http(ledger, served.url)

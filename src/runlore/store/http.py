@@ -117,12 +117,17 @@ class HttpStore:
         raise AssertionError("patience ends before the attempts do")
 
     def _attempt(self, method: str, url: str, body: bytes) -> tuple[tuple[int, str, bytes], float]:
+        import urllib3
+
         response = self.connections().request(
             method, url, body=body or None, headers=self.headers, preload_content=False, redirect=False
         )
         try:
             content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             raw = _read(response, url)
+            headers = response.headers
+            if not raw and response.status != 204 and "content-length" not in headers and "transfer-encoding" not in headers:
+                raise urllib3.exceptions.ProtocolError("The answer broke off in its head.")  # http.client sees an empty body
             self._answered = True
             if 300 <= response.status < 400:
                 target = response.headers.get("location", "nowhere")
