@@ -41,7 +41,8 @@ class ExperimentSummaries(Entity):
 
 
 class ColumnInfo(Entity):
-    """One entry of the column catalogue: how many runs have it, and its numeric range where it has one."""
+    """One entry of the column catalogue: how many runs have it; how many distinct values and which numeric range it has in the
+    newest runs."""
 
     name: str
     kind: Literal["attributes", "params", "metrics", "tags"]
@@ -53,10 +54,12 @@ class ColumnInfo(Entity):
 
 
 class ColumnCatalogue(Entity):
-    """Columns by how many runs have them, most first. `total` counts all that match, before `limit`."""
+    """Columns by how many runs have them, most first. `total` counts all that match, before `limit`. Ranges and distinct values
+    are those of the newest `ranges_over` runs; a column that none of these has has none."""
 
     columns: list[ColumnInfo] = field(default_factory=list)
     total: int = 0
+    ranges_over: int = 0
 
 
 class RunTable(Entity):

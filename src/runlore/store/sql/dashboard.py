@@ -1,4 +1,4 @@
-"""What the dashboard asks, except charts (`series.py`): one operation a page, tables by column.
+"""What the dashboard asks, except charts (`series.py`) and columns (`columns.py`): one operation a page, tables by column.
 
 A window of the runs table reads the keys of its rows first and then only the cells that are shown.
 """
@@ -12,11 +12,8 @@ from typing import Any
 
 from runlore.api.dashboard import (
     Cell,
-    ColumnCatalogue,
-    ColumnInfo,
     ExperimentSummaries,
     ExperimentSummary,
-    GetColumns,
     GetExperimentSummaries,
     GetRegisteredModelPage,
     GetRegistrySummary,
@@ -35,7 +32,7 @@ from runlore.store.sql.conditions import Sql, both, metric_value
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.registry_rows import existing_name, read_model_versions
-from runlore.store.sql.run_conditions import PARENT_TAG, RUN, run_source
+from runlore.store.sql.run_conditions import PARENT_TAG, run_source
 from runlore.store.sql.run_rows import existing_run, read_runs
 from runlore.store.sql.search import PROMPT_TAG, lifecycle
 from runlore.store.sql.search_runs import RunSearch
@@ -43,7 +40,6 @@ from runlore.store.sql.suggestions import suggestion
 
 NOTE_TAG = "mlflow.note.content"
 _CELL = run_source("x")
-_FINITE = 1.7976931348623157e308
 
 
 # -- experiments -------------------------------------------------------------------------------------------------------
@@ -94,55 +90,6 @@ def _experiment_summary(row: Row, counts: Row | None, tags: dict[str, str]) -> E
 def _experiments(ids: Sequence[str]) -> list[int] | None:
     """The experiments of a request; none given means all."""
     return sorted({int(item) for item in ids}) if ids else None
-
-
-@handles(GetColumns)
-def get_columns(db: Transaction, op: GetColumns) -> ColumnCatalogue:
-    """Counts over the active runs of the experiments: the cost grows with their params, metrics and tags."""
-    search = RunSearch(parse_filter("", RUN_TABLE), (), _experiments(op.experiment_ids), "ACTIVE_ONLY")
-    runs = search.condition(db)
-    total = search.total(db)
-    found = [ColumnInfo(name=f"attributes.{name}", kind="attributes", runs=total) for name in RUN.columns] if total else []
-    found += _metric_columns(db, runs) + _text_columns(db, runs, "params") + _text_columns(db, runs, "tags")
-    wanted = op.q.casefold()
-    found = [column for column in found if wanted in column.name.casefold()]
-    found.sort(key=lambda column: (-column.runs, column.name))
-    return ColumnCatalogue(columns=found[: op.limit], total=len(found))
-
-
-def _metric_columns(db: Transaction, runs: Sql) -> list[ColumnInfo]:
-    finite = f"CASE WHEN x.last_value BETWEEN -{_FINITE!r} AND {_FINITE!r} THEN x.last_value END"
-    rows = db.all(
-        f"SELECT x.key, COUNT(*), MIN({finite}), MAX({finite}) FROM run r CROSS JOIN metric x "
-        f"WHERE x.run_key = r.run_key AND {runs.text} GROUP BY x.key",
-        runs.values,
-    )
-    return [
-        ColumnInfo(name=f"metrics.{key}", kind="metrics", runs=count, numeric=True, minimum=low, maximum=high)
-        for key, count, low, high in rows
-    ]
-
-
-def _text_columns(db: Transaction, runs: Sql, kind: Any) -> list[ColumnInfo]:
-    """Params or tags. A column is numeric when each of its values is a number."""
-    table, number = ("param", "x.number") if kind == "params" else ("run_tag", "NULL")
-    rows = db.all(
-        f"SELECT x.key, COUNT(*), COUNT({number}), COUNT(DISTINCT x.value), MIN({number}), MAX({number}) "
-        f"FROM run r CROSS JOIN {table} x WHERE x.run_key = r.run_key AND {runs.text} GROUP BY x.key",
-        runs.values,
-    )
-    return [
-        ColumnInfo(
-            name=f"{kind}.{key}",
-            kind=kind,
-            runs=count,
-            numeric=numbers == count,
-            distinct=distinct,
-            minimum=low if numbers == count else None,
-            maximum=high if numbers == count else None,
-        )
-        for key, count, numbers, distinct, low, high in rows
-    ]
 
 
 @handles(QueryRuns)

@@ -76,12 +76,12 @@ class RunConditions(Conditions):
         return RunConditions(self.db, Sql(f"{alias}.deleted_time IS NULL"), self.computed, self.depth + 1)
 
     def _has_child(self, part: Expression) -> Sql:
-        inner, parent = self._inner(), self.source.alias
+        inner, parent = self._inner(), self.source.alias  # without `substr` on both sides SQLite would not use the index
         child, tag = inner.source.alias, f"p{self.depth}"
         condition = inner.condition(part)
         text = (
             f"EXISTS (SELECT 1 FROM run_tag {tag} CROSS JOIN run {child} WHERE {tag}.key = '{PARENT_TAG}' "
-            f"AND substr({tag}.value, 1, 32) = {parent}.run_id AND {tag}.value = {parent}.run_id "
+            f"AND substr({tag}.value, 1, 32) = substr({parent}.run_id, 1, 32) AND {tag}.value = {parent}.run_id "
             f"AND {child}.run_key = {tag}.run_key AND {child}.deleted_time IS NULL AND {condition.text})"
         )
         return Sql(text, condition.values)
@@ -89,14 +89,15 @@ class RunConditions(Conditions):
     def _parent_matches(self, part: Expression) -> Sql:
         """The parents come first: there are few of them beside the runs."""
         inner = self._inner()
-        named = self.db.all(f"SELECT DISTINCT substr(value, 1, 32) FROM run_tag WHERE key = '{PARENT_TAG}'")
+        run = f"p.run_key = {self.source.alias}.run_key"
+        tags = f"run {self.source.alias} CROSS JOIN run_tag p WHERE {run} AND p.key = '{PARENT_TAG}'"
+        named = self.db.all(f"SELECT DISTINCT p.value FROM {tags} AND {self.scope.text}", self.scope.values)
         keys = [run_key(run_id) for (run_id,) in named if _is_run_id(run_id)]
         among, parameter = self.db.among(f"{inner.source.alias}.run_key", keys or [-1])
         condition = both([Sql(among, (parameter,)), inner.scope, inner.condition(part)])
         alias = inner.source.alias
         parents = self.db.all(f"SELECT {alias}.run_id FROM run {alias} WHERE {condition.text}", condition.values)
         text, ids = self.db.among("p.value", [run_id for (run_id,) in parents] or [""])
-        run = f"p.run_key = {self.source.alias}.run_key"
         return Sql(f"EXISTS (SELECT 1 FROM run_tag p WHERE {run} AND p.key = '{PARENT_TAG}' AND {text})", (ids,))
 
 

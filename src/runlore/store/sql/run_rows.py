@@ -34,7 +34,7 @@ PURGED = -1
 """`deleted_time` of a run or logged model that is being purged: parts of it are gone, it can not be restored."""
 
 INFO_COLUMNS = "run_key, run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, deleted_time"
-_LOOKUP = "SELECT run_key, deleted_time, last_activity FROM run WHERE run_key = ? AND run_id = ?"
+_LOOKUP = "SELECT run_key, deleted_time, last_activity, shape IS NULL FROM run WHERE run_key = ? AND run_id = ?"
 
 
 def run_key(run_id: str) -> int:
@@ -48,18 +48,18 @@ def existing_run(db: Transaction, run_id: str) -> int:
 
 
 def active_run(db: Transaction, run_id: str) -> int:
-    """The key of a run that may be written to. Call it first in every write: it also notes the activity, and on PostgreSQL
-    it makes writers of one run wait for each other until the end of the transaction.
+    """The key of a run that may be written to. Call it first in every write: it also notes the activity, forgets the run's
+    shape (`shapes.py`), and on PostgreSQL it makes writers of one run wait for each other until the end of the transaction.
 
     Raises `NotFound`, and `InvalidParameter` when the run is deleted.
     """
-    key, deleted_time, last_activity = _find(db, run_id, db.for_update)
+    key, deleted_time, last_activity, shapeless = _find(db, run_id, db.for_update)
     if deleted_time is not None:
         raise InvalidParameter(
             f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
         )
-    if db.now - last_activity > ACTIVITY_MILLIS:
-        db.execute("UPDATE run SET last_activity = ? WHERE run_key = ?", (db.now, key))
+    if not shapeless or db.now - last_activity > ACTIVITY_MILLIS:
+        db.execute("UPDATE run SET last_activity = ?, shape = NULL WHERE run_key = ?", (db.now, key))
     return int(key)
 
 

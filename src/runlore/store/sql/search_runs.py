@@ -2,7 +2,7 @@
 
 Two plans, chosen by numbers and not by luck (SQLite keeps no statistics):
 
-* *walk*: when the first sort key is the last value of a metric or the start of runs of one experiment, read that index in
+* *walk*: when the first sort key is the last value of a metric or the start, newest first, of active runs, read that index in
   order and test the filter on the way. A page is usually found after a few hundred runs (0.3 ms at 100,000 runs). The walk is
   bounded: if the first runs of the order do not yield a page, the other plan decides.
 * *scan*: all runs of the experiments in order of run key, as the other tables are, each tested by primary-key look-ups, sorted
@@ -35,10 +35,12 @@ from runlore.store.sql.suggestions import suggestion
 _START = Field("attribute", "start_time")
 _NEWEST = Order(_START, descending=True)
 _RANGES = ("=", "<", "<=", ">", ">=")
-_WALK = 2_000
+_WALK = 4_000
 """Runs that a walk looks at before it gives up, at least: some milliseconds."""
 _FEW = 5_000
 """A clause that fewer runs satisfy narrows a scan."""
+_VERY_FEW = 500
+"""With so few there is no walk: the scan is as cheap."""
 
 
 class RunSearch(msgspec.Struct, frozen=True):
@@ -53,9 +55,12 @@ class RunSearch(msgspec.Struct, frozen=True):
 
     def keys(self, db: Transaction, offset: int, limit: int, after: Place | None = None) -> list[int]:
         """Keys of a window of the ordered runs, or of those that come after a place in the order."""
-        rows = self._walk(db, offset, limit, after)
+        few = self._narrowing(db)
+        rows = None
+        if not (few and few.size < _VERY_FEW) and not self._small(db):
+            rows = self._walk(db, offset, limit, after)
         if rows is None:
-            condition = self.condition(db, scan=True)
+            condition = self.condition(db, few, scan=True)
             joins, terms = sorting(RUN, self._orders, self.numbers)
             terms = (*terms, *self._ties)
             if after is not None:
@@ -66,7 +71,7 @@ class RunSearch(msgspec.Struct, frozen=True):
 
     def total(self, db: Transaction) -> int:
         """How many runs there are in all."""
-        condition = self.condition(db, scan=True)
+        condition = self.condition(db, self._narrowing(db), scan=True)
         row = db.one(f"SELECT COUNT(*) FROM run r WHERE {condition.text}", condition.values)
         return int(row[0]) if row else 0
 
@@ -88,14 +93,13 @@ class RunSearch(msgspec.Struct, frozen=True):
                 raise broken("")
         return place
 
-    def condition(self, db: Transaction, scan: bool = False) -> Sql:
+    def condition(self, db: Transaction, few: Few | None = None, scan: bool = False) -> Sql:
         """The condition on `run r`. For a scan a clause that few runs satisfy leads, and the plus keeps it from following the
         index in order of time, which is out of step with the tables that it looks things up in."""
-        few = self._narrowing(db) if scan else None
         looks_up = self.tree != EVERYTHING or any(order.field.kind != "attribute" for order in self._orders)
-        condition = RunConditions(db, self._scope(db, ""), self.computed).condition(self.tree)
+        condition = RunConditions(db, self._scope(db, "" if self._single else "+"), self.computed).condition(self.tree)
         parts = [self._scope(db, "+" if scan and looks_up and few is None else ""), condition]
-        return both(parts if few is None else [few, *parts])
+        return both(parts if few is None else [few.runs, *parts])
 
     def _scope(self, db: Transaction, plus: str) -> Sql:
         parts = [lifecycle(f"{plus}r", self.view_type)]
@@ -103,6 +107,10 @@ class RunSearch(msgspec.Struct, frozen=True):
             text, parameter = db.among("r.experiment_id", self.experiments or [-1])
             parts.append(Sql(text, (parameter,)))
         return both(parts)
+
+    @property
+    def _single(self) -> bool:
+        return self.experiments is not None and len(self.experiments) == 1
 
     @property
     def _orders(self) -> Sequence[Order]:
@@ -120,15 +128,26 @@ class RunSearch(msgspec.Struct, frozen=True):
         """Comparisons that must all hold."""
         return [part for part in clauses(self.tree) if isinstance(part, Comparison)]
 
-    def _narrowing(self, db: Transaction) -> Sql | None:
-        """A clause that few runs of the store satisfy and an index answers, as a list of those runs."""
+    def _narrowing(self, db: Transaction) -> Few | None:
+        """The clause that the fewest runs of the store satisfy, of those that an index answers, if they are few."""
+        found = []
         for part in self._clauses():
-            if (rows := _indexed(part)) is None:
-                continue
-            found = db.one(f"SELECT COUNT(*) FROM ({rows.text} LIMIT {_FEW}) few", rows.values)
-            if found and found[0] < _FEW:
-                return Sql(f"r.run_key IN ({rows.text})", rows.values)
-        return None
+            if (rows := _indexed(part)) is not None:
+                size = db.one(f"SELECT COUNT(*) FROM ({rows.text} LIMIT {_FEW}) few", rows.values)
+                if size and size[0] < _FEW:
+                    found.append(Few(size[0], Sql(f"r.run_key IN ({rows.text})", rows.values)))
+        return min(found, default=None)
+
+    def _small(self, db: Transaction) -> bool:
+        """True when the experiments hold so few runs that a scan is as cheap as a walk."""
+        if self.experiments is None:
+            return False
+        text, parameter = db.among("r.experiment_id", self.experiments or [-1])
+        row = db.one(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM run r WHERE {text} AND r.deleted_time IS NULL LIMIT {_WALK}) small",
+            (parameter,),
+        )
+        return row is not None and row[0] < _WALK
 
     def _walk(self, db: Transaction, offset: int, limit: int, after: Place | None) -> list[Any] | None:
         """The window by a bounded walk; None when that does not settle it."""
@@ -147,9 +166,10 @@ class RunSearch(msgspec.Struct, frozen=True):
             )
             window = window._replace(after=after and after[1:])
             return self._walk_from(db, Index("metric o", "o.last_value", index, first.descending), window)
-        single = self.view_type == "ACTIVE_ONLY" and self.experiments is not None and len(self.experiments) == 1
-        if first == _NEWEST and single and self.tree != EVERYTHING:
-            index = Sql("o.experiment_id = ? AND o.deleted_time IS NULL", tuple(self.experiments or ()))
+        if first == _NEWEST and self.view_type == "ACTIVE_ONLY" and self.tree != EVERYTHING:
+            index = Sql("o.deleted_time IS NULL")
+            if self._single:
+                index = Sql("o.experiment_id = ? AND o.deleted_time IS NULL", tuple(self.experiments or ()))
             return self._walk_from(db, Index("run o", "o.start_time", index, descending=True), window)
         return None
 
@@ -179,6 +199,13 @@ class RunSearch(msgspec.Struct, frozen=True):
         values = (*joins.values, *part.values, *end, *condition.values, window.limit, window.offset)
         rows = db.all(sql, values)
         return rows if len(rows) == window.limit else None
+
+
+class Few(NamedTuple):
+    """Runs that satisfy a clause: how many, and the condition that a run is one of them."""
+
+    size: int
+    runs: Sql
 
 
 class Window(NamedTuple):

@@ -12,6 +12,7 @@ from runlore.api.operation import Operation, validated
 from runlore.exceptions import EndpointNotFound
 from runlore.store.ingest import Ingest
 from runlore.store.sql import (
+    columns,
     dashboard,
     experiments,
     inputs,
@@ -35,6 +36,7 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
+    columns,
     dashboard, experiments, inputs, logged_models, metrics, purge, registry, released, runs, search, search_runs, series, trash,
 )  # fmt: skip
 
