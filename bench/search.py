@@ -75,7 +75,7 @@ def main() -> None:
             names.append(peer.name)
             connection = server.connect()
             for name, body in SEARCHES.items():
-                figure = search(server, connection, body, 30)
+                figure = search(server, connection, body, 10 if peer.name.startswith("MLflow") else 50)
                 rows.setdefault(f"{name}, {runs:,} runs", {})[peer.name] = figure
                 if not options.json:
                     print(f"{peer.name}, {runs} runs: {name}: {figure}", flush=True)
