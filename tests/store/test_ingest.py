@@ -106,7 +106,7 @@ def test_waiting_operations_share_a_transaction(sql_store: SqlStore) -> None:
     with writing_blocked(sql_store):
         futures = [sql_store.submit(CreateRun()) for _ in range(200)]
     times = {future.result().run.info.start_time for future in futures}  # the time of the transaction
-    assert len(times) <= 2  # the first may have been on its way alone
+    assert len(times) <= 3  # some may have been on their way, the rest goes in groups of 100
 
 
 def test_what_is_acknowledged_is_seen_by_others(sql_store: SqlStore) -> None:
