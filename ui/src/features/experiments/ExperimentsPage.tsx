@@ -13,8 +13,9 @@ import { SearchInput } from "@/components/SearchInput";
 import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
 import { Ago, Chip, Snippet } from "@/components/Value";
 import { formatCount, plural } from "@/lib/format";
-import { formatSort, nextSort, parseSort, type SortKey } from "@/lib/search";
+import { formatSort, nextSort, parseSort } from "@/lib/search";
 import { Grid, type GridColumn } from "@/table/Grid";
+import { arrange, listColumns, type SortValues } from "@/table/list";
 import styles from "./ExperimentsPage.module.css";
 
 const route = getRouteApi("/");
@@ -26,7 +27,7 @@ export function ExperimentsPage() {
   const sort = parseSort(search.sort);
   const wanted = search.q ?? "";
   const rows = useMemo(
-    () => arrange(query.data ?? [], wanted, parseSort(search.sort)),
+    () => arrange(query.data ?? [], wanted, words, parseSort(search.sort), VALUES),
     [query.data, wanted, search.sort],
   );
   const columns = useMemo(() => gridColumns(rows), [rows]);
@@ -94,70 +95,53 @@ export function ExperimentsPage() {
   );
 }
 
-const VALUES: Record<string, (row: ExperimentSummary) => number | string> = {
-  name: (row) => row.name.toLowerCase(),
+const VALUES: SortValues<ExperimentSummary> = {
+  name: (row) => row.name,
   runs: (row) => row.run_count,
   running: (row) => row.running_count,
   activity: (row) => row.last_activity ?? row.creation_time ?? 0,
   created: (row) => row.creation_time ?? 0,
 };
 
-/** Rows that match, in order. The server answers newest activity first. */
-function arrange(rows: readonly ExperimentSummary[], wanted: string, sort: SortKey | null): ExperimentSummary[] {
-  const needle = wanted.toLowerCase();
-  const found = rows.filter((row) => {
-    const words = [row.name, row.note ?? "", ...Object.entries(row.tags).flat()];
-    return words.some((word) => word.toLowerCase().includes(needle));
-  });
-  const value = sort && VALUES[sort.column];
-  if (!value) return found;
-  const direction = sort.descending ? -1 : 1;
-  return found.sort((left, right) => {
-    const [a, b] = [value(left), value(right)];
-    return direction * (a < b ? -1 : a > b ? 1 : 0);
-  });
+/** What a search looks at. */
+function words(row: ExperimentSummary): (string | null | undefined)[] {
+  return [row.name, row.note, ...Object.entries(row.tags).flat()];
 }
 
 function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
-  const column = (
-    id: string,
-    label: string,
-    width: number,
-    cell: (row: ExperimentSummary) => React.ReactNode,
-    end = false,
-  ) => ({
-    id,
-    label,
-    width,
-    align: end ? ("end" as const) : undefined,
-    sortable: id in VALUES,
-    cell: (index: number) => (rows[index] ? cell(rows[index]) : null),
-  });
-  return [
-    column("name", "Name", 280, (row) => (
-      <Link to="/e/$exp/runs" params={{ exp: row.experiment_id }} className={styles.name} title={row.name}>
-        {row.name}
-      </Link>
-    )),
-    column("runs", "Runs", 80, (row) => <span>{formatCount(row.run_count)}</span>, true),
-    column(
-      "running",
-      "Running",
-      92,
-      (row) =>
-        row.running_count > 0 ? (
-          <span className={styles.running}>
-            <StatusDot status="RUNNING" /> {formatCount(row.running_count)}
-          </span>
-        ) : (
-          <span className={styles.faint}>–</span>
-        ),
-      true,
-    ),
-    column("activity", "Last activity", 132, (row) => <Ago time={row.last_activity ?? row.creation_time} />),
-    column("created", "Created", 120, (row) => <Ago time={row.creation_time} />),
-    ...(rows.some(hasWords) ? [column("note", "Note and tags", 520, (row) => <Words row={row} />)] : []),
-  ];
+  return listColumns(rows, VALUES, [
+    {
+      id: "name",
+      label: "Name",
+      width: 280,
+      cell: (row) => (
+        <Link to="/e/$exp/runs" params={{ exp: row.experiment_id }} className={styles.name} title={row.name}>
+          {row.name}
+        </Link>
+      ),
+    },
+    { id: "runs", label: "Runs", width: 80, align: "end", cell: (row) => <span>{formatCount(row.run_count)}</span> },
+    { id: "running", label: "Running", width: 92, align: "end", cell: (row) => <Running count={row.running_count} /> },
+    {
+      id: "activity",
+      label: "Last activity",
+      width: 132,
+      cell: (row) => <Ago time={row.last_activity ?? row.creation_time} />,
+    },
+    { id: "created", label: "Created", width: 120, cell: (row) => <Ago time={row.creation_time} /> },
+    ...(rows.some(hasWords)
+      ? [{ id: "note", label: "Note and tags", width: 520, cell: (row: ExperimentSummary) => <Words row={row} /> }]
+      : []),
+  ]);
+}
+
+function Running({ count }: { count: number }) {
+  if (count === 0) return <span className={styles.faint}>–</span>;
+  return (
+    <span className={styles.running}>
+      <StatusDot status="RUNNING" /> {formatCount(count)}
+    </span>
+  );
 }
 
 function ownTags(row: ExperimentSummary): [string, string][] {

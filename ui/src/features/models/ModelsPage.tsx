@@ -12,8 +12,9 @@ import { SearchInput } from "@/components/SearchInput";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
 import { Ago, Chip, Snippet } from "@/components/Value";
 import { formatCount, plural } from "@/lib/format";
-import { formatSort, nextSort, parseSort, type SortKey } from "@/lib/search";
+import { formatSort, nextSort, parseSort } from "@/lib/search";
 import { Grid, type GridColumn } from "@/table/Grid";
+import { arrange, listColumns, type SortValues } from "@/table/list";
 import styles from "./Models.module.css";
 
 const route = getRouteApi("/models");
@@ -25,7 +26,7 @@ export function ModelsPage() {
   const wanted = search.q ?? "";
   const sort = parseSort(search.sort);
   const rows = useMemo(
-    () => arrange(query.data ?? [], wanted, parseSort(search.sort)),
+    () => arrange(query.data ?? [], wanted, words, parseSort(search.sort), VALUES),
     [query.data, wanted, search.sort],
   );
   const columns = useMemo(() => gridColumns(rows), [rows]);
@@ -87,77 +88,81 @@ export function ModelsPage() {
   );
 }
 
-const VALUES: Record<string, (row: RegistryRow) => number | string> = {
-  name: (row) => row.name.toLowerCase(),
+const VALUES: SortValues<RegistryRow> = {
+  name: (row) => row.name,
   versions: (row) => row.versions,
   changed: (row) => row.last_updated_timestamp ?? 0,
 };
 
-function arrange(rows: readonly RegistryRow[], wanted: string, sort: SortKey | null): RegistryRow[] {
-  const needle = wanted.toLowerCase().replace(/^@/, "");
-  const found = rows.filter((row) => {
-    const words = [row.name, row.description ?? "", ...Object.keys(row.aliases), ...Object.entries(row.tags).flat()];
-    return words.some((word) => word.toLowerCase().includes(needle));
-  });
-  const value = sort && VALUES[sort.column];
-  if (!value) return found;
-  const direction = sort.descending ? -1 : 1;
-  return found.sort((left, right) => {
-    const [a, b] = [value(left), value(right)];
-    return direction * (a < b ? -1 : a > b ? 1 : 0);
-  });
+/** What a search looks at; aliases with and without their sign. */
+function words(row: RegistryRow): (string | null | undefined)[] {
+  const aliases = Object.keys(row.aliases).map((alias) => `@${alias}`);
+  return [row.name, row.description, ...aliases, ...Object.entries(row.tags).flat()];
 }
 
 function gridColumns(rows: readonly RegistryRow[]): GridColumn[] {
-  const column = (
-    id: string,
-    label: string,
-    width: number,
-    cell: (row: RegistryRow) => React.ReactNode,
-    end = false,
-  ) => ({
-    id,
-    label,
-    width,
-    align: end ? ("end" as const) : undefined,
-    sortable: id in VALUES,
-    cell: (index: number) => (rows[index] ? cell(rows[index]) : null),
-  });
-  return [
-    column("name", "Name", 300, (row) => (
-      <Link to="/models/$name" params={{ name: row.name }} className={styles.name} title={row.name}>
-        {row.name}
-      </Link>
-    )),
-    column("latest", "Latest", 80, (row) => <span>{row.latest_version ? `v${row.latest_version}` : "–"}</span>, true),
-    column("versions", "Versions", 92, (row) => <span>{formatCount(row.versions)}</span>, true),
-    column("aliases", "Aliases", 280, (row) => (
-      <span className={styles.chips}>
-        {Object.entries(row.aliases).map(([alias, version]) => (
-          <Chip key={alias} tone="accent" title={`${alias} means version ${version}`}>
-            @{alias} v{version}
+  return listColumns(rows, VALUES, [
+    {
+      id: "name",
+      label: "Name",
+      width: 300,
+      cell: (row) => (
+        <Link to="/models/$name" params={{ name: row.name }} className={styles.name} title={row.name}>
+          {row.name}
+        </Link>
+      ),
+    },
+    {
+      id: "latest",
+      label: "Latest",
+      width: 80,
+      align: "end",
+      cell: (row) => <span>{row.latest_version ? `v${row.latest_version}` : "–"}</span>,
+    },
+    {
+      id: "versions",
+      label: "Versions",
+      width: 92,
+      align: "end",
+      cell: (row) => <span>{formatCount(row.versions)}</span>,
+    },
+    { id: "aliases", label: "Aliases", width: 280, cell: (row) => <Aliases row={row} /> },
+    { id: "changed", label: "Changed", width: 130, cell: (row) => <Ago time={row.last_updated_timestamp} /> },
+    { id: "about", label: "Description and tags", width: 420, cell: (row) => <About row={row} /> },
+  ]);
+}
+
+function Aliases({ row }: { row: RegistryRow }) {
+  return (
+    <span className={styles.chips}>
+      {Object.entries(row.aliases).map(([alias, version]) => (
+        <Chip key={alias} tone="accent" title={`${alias} means version ${version}`}>
+          @{alias} v{version}
+        </Chip>
+      ))}
+    </span>
+  );
+}
+
+const MOST_TAGS = 4;
+
+function About({ row }: { row: RegistryRow }) {
+  return (
+    <span className={styles.chips}>
+      {Object.entries(row.tags)
+        .slice(0, MOST_TAGS)
+        .map(([key, value]) => (
+          <Chip key={key} title={`${key}: ${value}`}>
+            {value ? `${key}: ${value}` : key}
           </Chip>
         ))}
-      </span>
-    )),
-    column("changed", "Changed", 130, (row) => <Ago time={row.last_updated_timestamp} />),
-    column("about", "Description and tags", 420, (row) => (
-      <span className={styles.chips}>
-        {Object.entries(row.tags)
-          .slice(0, 4)
-          .map(([key, value]) => (
-            <Chip key={key} title={`${key}: ${value}`}>
-              {value ? `${key}: ${value}` : key}
-            </Chip>
-          ))}
-        {row.description && (
-          <span className={styles.faint} title={row.description}>
-            {row.description}
-          </span>
-        )}
-      </span>
-    )),
-  ];
+      {row.description && (
+        <span className={styles.faint} title={row.description}>
+          {row.description}
+        </span>
+      )}
+    </span>
+  );
 }
 
 function NoModels() {

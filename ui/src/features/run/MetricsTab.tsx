@@ -8,40 +8,46 @@ import { EmptyState } from "@/components/States";
 import { Ago, Num } from "@/components/Value";
 import { plural, toNumber } from "@/lib/format";
 import { nextSort, type SortKey } from "@/lib/search";
-import { Grid, type GridColumn } from "@/table/Grid";
+import { Grid } from "@/table/Grid";
+import { arrange, listColumns, type SortValues } from "@/table/list";
 import styles from "./RunPage.module.css";
 
 const route = getRouteApi("/e/$exp/r/$run/$tab");
 type Field = keyof MetricSummary;
+const BY_NAME: SortKey = { column: "key", descending: false };
+const NUMBERS = [
+  ...(["last", "minimum", "minimum_step", "maximum", "maximum_step", "mean", "count", "non_finite"] as const),
+  ...(["first_step", "last_step", "last_timestamp"] as const),
+];
+const VALUES: SortValues<MetricSummary> = {
+  key: (row) => row.key,
+  ...Object.fromEntries(NUMBERS.map((field) => [field, (row: MetricSummary) => toNumber(row[field] ?? 0) ?? 0])),
+};
 
 export function MetricsTab({ metrics }: { metrics: readonly MetricSummary[] }) {
   const { exp, run } = route.useParams();
   const [search, setSearch] = useState("");
   const [sort, setSort] = useState<SortKey | null>(null);
-  const rows = useMemo(() => arrange(metrics, search, sort), [metrics, search, sort]);
-  const columns = useMemo<GridColumn[]>(() => {
-    const number = (id: Field, label: string, width = 104): GridColumn => ({
+  const rows = useMemo(
+    () => arrange(metrics, search, ({ key }) => [key], sort ?? BY_NAME, VALUES),
+    [metrics, search, sort],
+  );
+  const columns = useMemo(() => {
+    const number = (id: Field, label: string, width = 104) => ({
       id,
       label,
       width,
-      align: "end",
-      sortable: true,
-      cell: (row) => <Num value={rows[row]?.[id]} />,
+      align: "end" as const,
+      cell: (row: MetricSummary) => <Num value={row[id]} />,
     });
-    return [
+    return listColumns(rows, VALUES, [
       {
         id: "key",
         label: "Metric",
         width: 260,
-        sortable: true,
-        cell: (row) => (
-          <Link
-            to="/e/$exp/r/$run/$tab"
-            params={{ exp, run, tab: "charts" }}
-            search={{ m: rows[row]?.key }}
-            title={rows[row]?.key}
-          >
-            {rows[row]?.key}
+        cell: ({ key }) => (
+          <Link to="/e/$exp/r/$run/$tab" params={{ exp, run, tab: "charts" }} search={{ m: key }} title={key}>
+            {key}
           </Link>
         ),
       },
@@ -55,14 +61,8 @@ export function MetricsTab({ metrics }: { metrics: readonly MetricSummary[] }) {
       number("non_finite", "Not finite", 90),
       number("first_step", "First step", 92),
       number("last_step", "Last step", 92),
-      {
-        id: "last_timestamp",
-        label: "Logged",
-        width: 120,
-        sortable: true,
-        cell: (row) => <Ago time={rows[row]?.last_timestamp} />,
-      },
-    ];
+      { id: "last_timestamp", label: "Logged", width: 120, cell: (row) => <Ago time={row.last_timestamp} /> },
+    ]);
   }, [rows, exp, run]);
   if (metrics.length === 0) {
     return (
@@ -98,17 +98,4 @@ export function MetricsTab({ metrics }: { metrics: readonly MetricSummary[] }) {
       )}
     </>
   );
-}
-
-function arrange(metrics: readonly MetricSummary[], search: string, sort: SortKey | null): MetricSummary[] {
-  const needle = search.toLowerCase();
-  const found = metrics.filter((metric) => metric.key.toLowerCase().includes(needle));
-  const field = (sort?.column ?? "key") as Field;
-  const direction = sort?.descending ? -1 : 1;
-  return found.sort((left, right) => {
-    if (field === "key") return direction * left.key.localeCompare(right.key, undefined, { numeric: true });
-    const [a, b] = [toNumber(left[field] ?? 0) ?? 0, toNumber(right[field] ?? 0) ?? 0];
-    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-    return direction * (a - b);
-  });
 }
