@@ -196,12 +196,19 @@ export interface components {
             run_ids: string[];
             metrics: string[];
             /** @enum {string} */
-            x?: "relative" | "step" | "time";
+            x?: "metric" | "relative" | "step" | "time";
+            x_metric?: string;
             x_range?: [
                 number,
                 number
             ];
             width?: number;
+            /** @enum {string} */
+            scale?: "linear" | "log";
+            smoothing?: components["schemas"]["SeriesSmoothing"];
+            grouping?: components["schemas"]["SeriesGrouping"];
+            /** @enum {string} */
+            best?: "max" | "min";
         };
         /** RegistryRow */
         RegistryRow: {
@@ -271,6 +278,22 @@ export interface components {
         RunTag: {
             key: string;
             value: string;
+        };
+        /** SeriesGroup */
+        SeriesGroup: {
+            name: string;
+            run_ids: string[];
+        };
+        /** SeriesGrouping */
+        SeriesGrouping: {
+            by?: string[];
+            groups?: components["schemas"]["SeriesGroup"][];
+        };
+        /** SeriesSmoothing */
+        SeriesSmoothing: {
+            /** @enum {string} */
+            kind: "ema" | "gaussian" | "mean";
+            amount: number;
         };
         /** SortKey */
         SortKey: {
