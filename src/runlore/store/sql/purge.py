@@ -29,6 +29,7 @@ _OF_RUN = (
     ("run_tag", "key", 1),
     ("run_dataset", "name, digest", 4),
     ("run_model", "direction, model_id", 1),
+    ("writer_mark", "writer_id", 1),
 )
 _OF_MODEL = (
     ("model_metric", "key, run_key, dataset_name, dataset_digest", 1),

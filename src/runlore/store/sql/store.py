@@ -14,6 +14,7 @@ from runlore.store.ingest import Ingest
 from runlore.store.sql import (
     columns,
     dashboard,
+    delivery,
     experiments,
     inputs,
     logged_models,
@@ -37,7 +38,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
     columns,
-    dashboard, experiments, inputs, logged_models, metrics, purge, registry, released, runs, search, search_runs, series, trash,
+    dashboard, delivery, experiments, inputs, logged_models, metrics, purge, registry, released, runs, search, search_runs,
+    series, trash,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
