@@ -102,6 +102,7 @@ FIELDS: dict[str, object] = {
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
     "uris": [], "to_experiment_id": "7", "directory": "d", "path": "f", "num_parts": 1, "expiration": 60,
     "upload_id": "0" * 42 + "." + "0" * 32, "parts": [{"part_number": 1}],
+    "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"], "by": [{"column": "params.k"}],
 }  # fmt: skip
 
 
@@ -114,7 +115,8 @@ def test_every_operation_asks_before_it_acts(closed: tuple[House, Nobody]) -> No
             continue
         fields = {item: FIELDS[item] for item in kind.__struct_fields__ if item in FIELDS}
         fields |= {"status": "LOGGED_MODEL_READY"} if kind.__name__ == "FinalizeLoggedModel" else {}
-        fields |= {"metrics": ["k"]} if kind.__name__ == "QuerySeries" else {}
+        fields |= {"metrics": ["k"]} if kind.__name__ in ("QuerySeries", "ReadPoints", "ExportPoints") else {}
+        fields |= {"run_ids": [RUN, "1" * 32]} if kind.__name__ == "CompareRuns" else {}
         fields |= {"run_id": [RUN]} if kind.__name__ == "GetMetricHistoryBulk" else {}
         for prefix in PREFIXES[kind.route.base]:
             path = kind.route.path

@@ -17,6 +17,8 @@ import pytest
 from tests.store.postgres import Cluster
 
 from runlore.api.experiments import CreateExperiment, GetExperiment
+from runlore.api.runs import GetRun
+from runlore.api.views import CreateSavedView, GetSavedView
 from runlore.exceptions import InvalidState
 from runlore.store.base import open_store
 from runlore.store.sql.database import Database
@@ -119,6 +121,45 @@ def test_a_sqlite_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(backup)) as copy:
         assert copy.execute("SELECT name FROM fruit").fetchall() == [("quince",)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_released_store_with_data_in_it_is_brought_up_to_date(
+    kind: str, tmp_path: Path, empty_postgres: Callable[[], str]
+) -> None:
+    """What was there stays as it was, what is new can be used, and of a SQLite file there is a copy of before."""
+    path = tmp_path / "x.db"
+    uri = f"sqlite:///{path}" if kind == "sqlite" else empty_postgres()
+    run_id = "0000000000000002" + "0" * 16
+    with closing(SqliteDatabase(path) if kind == "sqlite" else PostgresDatabase(uri)) as database:
+        assert migrate(database, migrations()[:1]) == 1
+        transaction = database.write()
+        transaction.execute(
+            "INSERT INTO run (run_key, run_id, experiment_id, name, user_id, status, start_time, artifact_uri, last_activity) "
+            "VALUES (1, ?, 0, 'old', 'me', 'FINISHED', 7, 'mlflow-artifacts:/0/x', 7)",
+            (run_id,),
+        )
+        transaction.execute("INSERT INTO param (run_key, key, value, number) VALUES (1, 'lr', '0.1', 0.1)")
+        transaction.commit()
+        old = {table: rows(database, table) for table in tables(database) - {"schema_version", "run"}}
+    with closing(open_store(uri)) as store:
+        assert store.call(GetRun(run_id=run_id)).run.data.params == {"lr": "0.1"}
+        view = store.call(CreateSavedView(name="mine", experiment_id="0", state={"a": 1})).view
+        assert store.call(GetSavedView(view_id=view.view_id)).view.state == {"a": 1}
+    with closing(SqliteDatabase(path) if kind == "sqlite" else PostgresDatabase(uri)) as database:
+        assert {table: rows(database, table) for table in old} == old
+        assert rows(database, "schema_version") == [step.number for step in migrations()]
+    if kind == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "x.db.v1.bak")) as copy:
+            assert copy.execute("SELECT COUNT(*), MAX(number) FROM run, schema_version").fetchall() == [(1, 1)]
+
+
+def rows(database: Database, table: str) -> list[object]:
+    """The rows of a table, of the table of versions the numbers alone."""
+    columns = "number" if table == "schema_version" else "*"
+    with database.read() as db:
+        found = db.all(f"SELECT {columns} FROM {table}")
+    return sorted((row[0] if len(row) == 1 else row for row in found), key=str)
 
 
 def test_what_postgresql_makes_of_a_script(postgres: Cluster) -> None:

@@ -1,6 +1,19 @@
 """The contract. Importing this package defines every operation."""
 
-from runlore.api import artifacts, dashboard, delivery, experiments, logged_models, metrics, registry, runs, series, trash
+from runlore.api import (
+    artifacts,
+    dashboard,
+    delivery,
+    experiments,
+    logged_models,
+    metrics,
+    notes,
+    registry,
+    runs,
+    series,
+    trash,
+    views,
+)
 
 __all__ = [
     "artifacts",
@@ -9,8 +22,10 @@ __all__ = [
     "experiments",
     "logged_models",
     "metrics",
+    "notes",
     "registry",
     "runs",
     "series",
     "trash",
+    "views",
 ]

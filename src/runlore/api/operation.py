@@ -45,11 +45,14 @@ Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 ViewTypeWord = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
 OrderBy = Annotated[list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=20)]
 PageToken = Annotated[str, Meta(max_length=4_096)]
+IdempotencyKey = Annotated[
+    str, Meta(min_length=1, max_length=200, description="made by the client: the same key again gets the same answer")
+]
 
 # -- rights ---------------------------------------------------------------------------------------------------------------
 
 Right = Literal["public", "signed", "view", "edit", "manage"]
-Kind = Literal["server", "experiment", "run", "logged_model", "registered_model"]
+Kind = Literal["server", "experiment", "run", "logged_model", "registered_model", "saved_view"]
 _KIND_OF_FIELD: dict[str, Kind] = {
     "run_id": "run",
     "run_ids": "run",
@@ -58,6 +61,8 @@ _KIND_OF_FIELD: dict[str, Kind] = {
     "experiment_name": "experiment",
     "model_id": "logged_model",
     "name": "registered_model",
+    "view_id": "saved_view",
+    "to_experiment_id": "experiment",
 }
 
 
@@ -106,7 +111,8 @@ PREFIXES: dict[Base, tuple[str, ...]] = {
 
 class Route(msgspec.Struct, frozen=True):
     """Where an operation is served. `path` may hold `{field}`; `also` lists further methods for the same path; `packed` replies
-    hold binary columns and travel as MessagePack instead of JSON."""
+    hold binary columns and travel as MessagePack instead of JSON; `streamed` ones are files. `needs_too` is a second right, on
+    where things are put."""
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     path: str
@@ -114,6 +120,8 @@ class Route(msgspec.Struct, frozen=True):
     base: Base = "mlflow"
     also: tuple[str, ...] = ()
     packed: bool = False
+    streamed: bool = False
+    needs_too: Need | None = None
     fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

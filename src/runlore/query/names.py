@@ -13,6 +13,9 @@ from runlore.query.tokens import Cursor, Token
 AGGREGATES: tuple[str, ...] = tuple(word for word in get_args(Aggregate) if word != "step")
 DATASET_KEYS = ("name", "digest", "context")
 NOTE_TAG = "mlflow.note.content"
+"""The tag that is the note of a run or experiment."""
+NOTE_WORDS = ("notes", "note")
+"""What a note is called in filters and as a column."""
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -50,7 +53,7 @@ class FieldReader:
             raise self.cursor.unexpected(first, "a field such as metrics.loss")
         entity, key = self.split(first)
         kind = self.kind(first, entity)
-        if self.subject.native and kind == "attribute" and key in ("notes", "note"):
+        if self.subject.native and kind == "attribute" and key in NOTE_WORDS:
             return Field("tag", NOTE_TAG)
         if kind == "attribute":
             return Field(kind, self.attribute(first, key))

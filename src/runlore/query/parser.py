@@ -39,7 +39,7 @@ from runlore.query.ast import (
     ParentMatches,
 )
 from runlore.query.fields import RUN_TABLE, Subject
-from runlore.query.names import AGGREGATES, FieldReader, nearest
+from runlore.query.names import AGGREGATES, NOTE_TAG, NOTE_WORDS, FieldReader, nearest
 from runlore.query.tokens import Cursor, Token, checked
 from runlore.query.units import DAY
 from runlore.query.values import ValueReader
@@ -78,6 +78,8 @@ def parse_column(name: str) -> Field:
     kind = RUN_TABLE.entities.get(entity)
     if kind is None or kind == "dataset":
         raise InvalidParameter(f"Invalid entity type {entity!r} in column {name!r}. Use attributes, metrics, params or tags.")
+    if kind == "attribute" and key in NOTE_WORDS:
+        return Field("tag", NOTE_TAG)
     if kind == "attribute":
         attribute = RUN_TABLE.attributes.get(key)
         if attribute is None:

@@ -27,7 +27,7 @@ from runlore.api.dashboard import (
     RunTable,
 )
 from runlore.exceptions import NotFound
-from runlore.query import RUN_TABLE, Field, Order, parse_column, parse_filter
+from runlore.query import NOTE_TAG, RUN_TABLE, Field, Order, parse_column, parse_filter
 from runlore.store.sql.conditions import Sql, both, metric_value
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles
@@ -38,7 +38,6 @@ from runlore.store.sql.search import PROMPT_TAG, lifecycle
 from runlore.store.sql.search_runs import RunSearch
 from runlore.store.sql.suggestions import suggestion
 
-NOTE_TAG = "mlflow.note.content"
 _CELL = run_source("x")
 
 

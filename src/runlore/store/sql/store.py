@@ -19,6 +19,7 @@ from runlore.store.sql import (
     inputs,
     logged_models,
     metrics,
+    notes,
     purge,
     registry,
     released,
@@ -27,6 +28,7 @@ from runlore.store.sql import (
     search_runs,
     series,
     trash,
+    views,
 )
 from runlore.store.sql.database import READERS, Database, Transaction
 from runlore.store.sql.forks import door, stores
@@ -37,9 +39,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    columns,
-    dashboard, delivery, experiments, inputs, logged_models, metrics, purge, registry, released, runs, search, search_runs,
-    series, trash,
+    columns, dashboard, delivery, experiments, inputs, logged_models, metrics, notes, purge, registry, released, runs,
+    search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
