@@ -84,7 +84,10 @@ class Transaction(Protocol):
         ...
 
     def many(self, sql: str, params: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each sequence of parameters; returns the number of rows changed by all of them."""
+        """Run one statement for each sequence of parameters; returns the number of rows changed by all of them.
+
+        No two of them may change the same row: PostgreSQL does them all at once.
+        """
         ...
 
     def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
@@ -114,6 +117,29 @@ class WriteTransaction(Transaction, Protocol):
     def rollback(self) -> None:
         """Undo everything. Never raises."""
         ...
+
+
+class Savepoints:
+    """The mark of an operation within a transaction: both databases spell it alike."""
+
+    __slots__ = ()
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement."""
+        raise NotImplementedError
+
+    def savepoint(self) -> None:
+        """Mark the state to go back to."""
+        self.execute("SAVEPOINT operation")
+
+    def release(self) -> None:
+        """Forget the mark, keep the changes."""
+        self.execute("RELEASE operation")
+
+    def rollback_to(self) -> None:
+        """Undo everything since the mark."""
+        self.execute("ROLLBACK TO operation")
+        self.execute("RELEASE operation")
 
 
 class Database(Protocol):

@@ -46,7 +46,8 @@ def _put_models(db: Transaction, key: int, direction: str, models: Sequence[tupl
     if not models:
         return
     start = _next_position(db, "run_model", key)
-    rows = [(key, direction, model_id, step, position) for position, (model_id, step) in enumerate(models, start)]
+    steps = dict(models)  # of a model that comes twice the last step stays
+    rows = [(key, direction, model_id, step, position) for position, (model_id, step) in enumerate(steps.items(), start)]
     db.many(
         "INSERT INTO run_model (run_key, direction, model_id, step, position) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (run_key, direction, model_id) DO UPDATE SET step = excluded.step",

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from runlore.exceptions import InvalidParameter, MissingDependency, RunloreError, Unavailable
+from runlore.store.sql.bulk import WORTHWHILE, Bulk, register
 from runlore.store.sql.database import (
     EARLIER_RUNS,
     READ_SECONDS,
@@ -19,6 +20,7 @@ from runlore.store.sql.database import (
     LostConnection,
     Pool,
     Row,
+    Savepoints,
     Transaction,
     WriteTransaction,
     clock,
@@ -51,6 +53,7 @@ class PostgresDatabase:
         self._psycopg = psycopg()
         self._translate = _Translator(self._psycopg)
         self._hints: set[int] = {EARLIER_RUNS}
+        self._bulks: dict[str, Bulk | None] = {}
         self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close())
         self._writer: Any = self._connect_writer()
 
@@ -74,7 +77,7 @@ class PostgresDatabase:
         for attempt in (1, 2):
             connection = self._pool.take()
             try:
-                return connection, PostgresTransaction(connection, self._translate, self._hints, _BEGIN_READ)
+                return connection, self._begin(connection, _BEGIN_READ)
             except BaseException as error:
                 self._pool.give_back(connection, broken=True)
                 if attempt == 2 or not isinstance(error, LostConnection):
@@ -86,11 +89,14 @@ class PostgresDatabase:
         if self._writer.closed:
             self._writer = self._connect_writer()
         try:
-            return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
+            return self._begin(self._writer, "BEGIN")
         except LostConnection:
             self._writer.close()
             self._writer = self._connect_writer()
-            return PostgresTransaction(self._writer, self._translate, self._hints, "BEGIN")
+            return self._begin(self._writer, "BEGIN")
+
+    def _begin(self, connection: Any, begin: str) -> PostgresTransaction:
+        return PostgresTransaction(connection, self._translate, self._hints, self._bulks, begin)
 
     def migrate_lock(self, db: Transaction) -> None:
         """Wait until no other process migrates this database."""
@@ -143,6 +149,7 @@ class PostgresDatabase:
             numeric.Int8BinaryDumper,
         ):  # in lists too, or a long list would be typed like a short one
             connection.adapters.register_dumper(int, dumper)
+        register(connection, self._psycopg)
         connection.prepared_max = 500
         return connection
 
@@ -161,18 +168,21 @@ class PostgresDatabase:
         return writer
 
 
-class PostgresTransaction:
+class PostgresTransaction(Savepoints):
     """A transaction on one PostgreSQL connection."""
 
-    __slots__ = ("_connection", "_cursor", "_translate", "dialect", "for_update", "hints", "now")
+    __slots__ = ("_bulks", "_connection", "_cursor", "_translate", "dialect", "for_update", "hints", "now")
 
-    def __init__(self, connection: Any, translate: _Translator, hints: set[int], begin: str) -> None:
+    def __init__(
+        self, connection: Any, translate: _Translator, hints: set[int], bulks: dict[str, Bulk | None], begin: str
+    ) -> None:
         self._connection = connection
         self._cursor = connection.cursor(binary=True)
         self._translate = translate
         self.dialect: Dialect = "postgresql"
         self.for_update = " FOR UPDATE"
         self.hints = hints
+        self._bulks = bulks
         self.execute(begin)
         self.now = clock()
 
@@ -202,27 +212,31 @@ class PostgresTransaction:
         if len(params) == 1:  # a pipeline for one statement costs more than the statement
             return self.execute(sql, params[0])
         try:
+            if len(params) >= WORTHWHILE and (bulk := self._bulk(sql)) and (arrays := bulk.parameters(params)):
+                return self.execute(bulk.sql, arrays)
             self._cursor.executemany(placeholders(sql), params)
             return self._cursor.rowcount  # type: ignore[no-any-return]
         except self._translate.errors as error:
             raise self._translate(error, self._connection) from error
 
+    def _bulk(self, sql: str) -> Bulk | None:
+        """The statement for many rows; None where there is none. PostgreSQL is asked once for the types of its parameters."""
+        if sql not in self._bulks:
+            self._bulks[sql] = Bulk(sql, types) if Bulk.possible(sql) and Bulk.known(types := self._types(sql)) else None
+        return self._bulks[sql]
+
+    def _types(self, sql: str) -> list[int]:
+        parts = sql.split("?")
+        numbered = "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
+        server = self._connection.pgconn
+        for described in (server.prepare(b"", numbered.encode()), server.describe_prepared(b"")):
+            if described.status != 1:  # PGRES_COMMAND_OK
+                raise self._translate.from_result(described)
+        return [described.param_type(number) for number in range(described.nparams)]
+
     def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """A condition "column is one of these" and its one parameter."""
         return f"{column} = ANY(?)", list(values)
-
-    def savepoint(self) -> None:
-        """Mark the state to go back to."""
-        self.execute("SAVEPOINT operation")
-
-    def release(self) -> None:
-        """Forget the mark, keep the changes."""
-        self.execute("RELEASE operation")
-
-    def rollback_to(self) -> None:
-        """Undo everything since the mark."""
-        self.execute("ROLLBACK TO operation")
-        self.execute("RELEASE operation")
 
     def commit(self) -> None:
         """Put everything on stable storage. PostgreSQL answers the COMMIT of a failed transaction with a quiet ROLLBACK."""
@@ -245,6 +259,7 @@ class _Translator:
     def __init__(self, module: Any) -> None:
         self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeEncodeError, OverflowError)
         self._module = module
+        self.from_result = module.errors.error_from_result
 
     def __call__(self, error: Exception, connection: Any) -> Exception:
         known = self._module.errors

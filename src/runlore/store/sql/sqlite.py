@@ -31,6 +31,7 @@ from runlore.store.sql.database import (
     DiskFailure,
     Pool,
     Row,
+    Savepoints,
     Transaction,
     WriteTransaction,
     clock,
@@ -84,7 +85,11 @@ class SqliteDatabase:
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         writer = self._connect(("journal_mode = WAL", *_WRITER_PRAGMAS))
-        mode = writer.execute("PRAGMA journal_mode").fetchone()[0]
+        try:
+            mode = writer.execute("PRAGMA journal_mode").fetchone()[0]
+        except self._translate.errors as error:
+            writer.close()
+            raise self._translate(error) from error
         if mode != "wal":
             writer.close()
             raise InvalidState(f"{self.path} can not use a write-ahead log (its journal is {mode!r}). Put it on a local disk.")
@@ -253,7 +258,7 @@ class _Reader:
         self._deadline = time.monotonic() + READ_SECONDS
 
 
-class SqliteTransaction:
+class SqliteTransaction(Savepoints):
     """A transaction on one SQLite connection."""
 
     __slots__ = ("_execute", "_many", "_translate", "dialect", "for_update", "hints", "now")
@@ -303,19 +308,6 @@ class SqliteTransaction:
         if len(values) == 1:
             return f"{column} = ?", values[0]
         return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values)
-
-    def savepoint(self) -> None:
-        """Mark the state to go back to."""
-        self.execute("SAVEPOINT operation")
-
-    def release(self) -> None:
-        """Forget the mark, keep the changes."""
-        self.execute("RELEASE operation")
-
-    def rollback_to(self) -> None:
-        """Undo everything since the mark."""
-        self.execute("ROLLBACK TO operation")
-        self.execute("RELEASE operation")
 
     def commit(self) -> None:
         """Put everything on stable storage."""
