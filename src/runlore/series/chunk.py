@@ -112,6 +112,53 @@ def decode_row(data: bytes) -> Row:
         raise Damaged(f"A packed row of metric points can not be read: {error}.") from None
 
 
+class RowLayout:
+    """Where the columns lie in a packed row without references, and in all rows that look like it.
+
+    Rows of one length look alike when they have the same bytes at `marks`; a training loop makes hundreds of them.
+    """
+
+    __slots__ = ("_columns", "_values", "count", "marks")
+
+    def __init__(self, data: bytes) -> None:
+        _, self.count = _open(data, _ROW)
+        self.marks = list(range(_HEADER.size))
+        self._columns: list[tuple[int, int, int]] = []  # start, bytes of the base (0 = none), bytes of an offset
+        at = _HEADER.size
+        for _ in range(3):
+            kind = data[at]
+            size, width = (0, 8) if kind == _WIDE else (kind >> 4, kind & 0x0F)
+            self.marks.append(at)
+            self._columns.append((at + 1, size, width))
+            at += 1 + size + width * self.count
+        self._values = at
+        if len(data) != at + 8 * self.count + _CRC.size:
+            raise Damaged(f"A packed row of metric points has {len(data)} bytes instead of {at + 8 * self.count + _CRC.size}.")
+
+    def columns(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Series, steps, times and values of such rows (uint8, a row of the array each): one row of each result per row."""
+        series, steps, times = [self._integers(rows, *column) for column in self._columns]
+        return series, steps, times, self._cut(rows, self._values, "<f8", self.count)
+
+    def _integers(self, rows: NDArray[Any], start: int, size: int, width: int) -> NDArray[Any]:
+        import numpy as np
+
+        if not size:
+            return self._cut(rows, start, "<i8", self.count)
+        bases = self._cut(rows, start, f"<i{size}", 1).astype(np.int64)
+        if not width:
+            return np.repeat(bases, self.count, axis=1)
+        offsets: NDArray[Any] = bases + self._cut(rows, start + size, f"<u{width}", self.count).astype(np.int64)
+        return offsets
+
+    @staticmethod
+    def _cut(rows: NDArray[Any], start: int, kind: str, count: int) -> NDArray[Any]:
+        import numpy as np
+
+        width = int(kind[-1])
+        return np.ascontiguousarray(rows[:, start : start + width * count]).view(kind)
+
+
 def _pack_integers(column: Sequence[int]) -> bytes:
     low = min(column)
     span = max(column) - low
@@ -290,6 +337,16 @@ def skip_column(data: bytes, at: int) -> int:
 def is_row(data: bytes) -> bool:
     """True for a packed row, False for anything else."""
     return data[:1] == b"R"
+
+
+def has_references(data: bytes) -> bool:
+    """True for a row or block some of whose points have a reference."""
+    return bool(data[2] & _HAS_REFERENCES)
+
+
+def check(data: bytes) -> int:
+    """The number of points of a row or block. Raises `Damaged` when a byte is wrong."""
+    return _open(data, _ROW if is_row(data) else _BLOCK)[1]
 
 
 def _open(data: bytes, magic: int) -> tuple[int, int]:

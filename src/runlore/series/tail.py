@@ -1,59 +1,90 @@
-"""Tail rows of a run taken together: the points of some series out of many small rows, and of all series for folding."""
+"""Tail rows of a run taken together: the points of some series out of many small rows, and of all series for folding.
+
+A run has up to a thousand rows of one call each, and those of a training loop look alike: rows of one layout are read as one
+table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runlore.series.chunk import Block, Points, Reference, References, decode_row, is_row
+from runlore.series.chunk import Block, Points, Reference, RowLayout, check, decode_row, has_references, is_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_ALIKE = 4  # rows of one layout from which on a table is faster
+_LONG = 64  # points of a row from which on it is faster as a table of one row
 
 
 def gather(rows: Iterable[bytes], wanted: set[int]) -> dict[int, Points]:
     """The points of the wanted series, each in order of arrival. Series without points are left out."""
     import numpy as np
 
-    found: dict[int, _Columns] = {}
-    for data in rows:
-        if is_row(data):
-            row = decode_row(data)
-            for index, number in enumerate(row.series):
-                if number in wanted:
-                    column = found.get(number) or found.setdefault(number, _Columns())
-                    column.add(row.steps[index], row.times[index], row.values[index])
-                    if row.references is not None and row.references[index] is not None:
-                        column.refer(row.references[index])
-            continue
-        block = Block(data)
-        numbers = block.series
-        places = [(number, np.flatnonzero(numbers == number)) for number in wanted]
-        present = [(number, place) for number, place in places if len(place)]
-        if present:
-            points = block.points
-            for number, place in present:
-                found.setdefault(number, _Columns()).extend(take(points, place))
-    return {number: columns.points() for number, columns in found.items()}
+    numbers, points = gather_all(rows)
+    if len(wanted) > 4:
+        among = np.flatnonzero(np.isin(numbers, np.fromiter(wanted, np.int64)))
+        numbers, points = numbers[among], take(points, among)
+    places = [(number, np.flatnonzero(numbers == number)) for number in wanted]
+    return {number: take(points, place) for number, place in places if len(place)}
 
 
 def gather_all(rows: Iterable[bytes]) -> tuple[NDArray[Any], Points]:
     """Series number and columns of all points, in order of arrival."""
     import numpy as np
 
-    numbers: list[NDArray[Any]] = []
-    parts: list[Points] = []
-    for data in rows:
-        if is_row(data):
-            row = decode_row(data)
-            numbers.append(np.array(row.series, np.int64))
-            columns = np.array(row.steps, np.int64), np.array(row.times, np.int64), np.array(row.values, np.float64)
-            parts.append(Points(*columns, row.references))
-        else:
+    rows = list(rows)
+    counts = np.array([check(data) for data in rows], np.int64)
+    firsts = np.cumsum(counts) - counts
+    size = int(counts.sum())
+    columns = tuple(np.empty(size, kind) for kind in (np.int64, np.int64, np.int64, np.float64))
+    references: dict[int, Reference | None] = {}
+    for numbers, parts, known in _read(rows):
+        count = int(counts[numbers[0]])
+        places = (firsts[numbers][:, None] + np.arange(count)).ravel()
+        for column, part in zip(columns, parts, strict=True):
+            column[places] = np.asarray(part).ravel()
+        if known is not None:
+            references.update(zip(places.tolist(), known, strict=True))
+    series, steps, times, values = columns
+    return series, Points(steps, times, values, [references.get(place) for place in range(size)] if references else None)
+
+
+def _read(rows: list[bytes]) -> Iterable[tuple[list[int], Sequence[Any], Sequence[Reference | None] | None]]:
+    """Numbers of rows of the same count; their series, steps, times and values; the references of their points."""
+    alike: dict[tuple[int, bytes], list[int]] = {}
+    for number, data in enumerate(rows):
+        if not is_row(data):
             block = Block(data)
-            numbers.append(block.series)
-            parts.append(block.points)
-    return np.concatenate(numbers) if numbers else np.empty(0, np.int64), concatenate(parts)
+            yield [number], (block.series, block.steps, block.times, block.values), block.references
+        elif has_references(data):
+            yield [number], *_one_by_one(data)
+        else:
+            alike.setdefault((len(data), data[:8]), []).append(number)
+    for numbers in alike.values():
+        yield from _read_tables(rows, numbers)
+
+
+def _read_tables(rows: list[bytes], numbers: list[int]) -> Iterable[tuple[list[int], Sequence[Any], None]]:
+    """Rows of one length without references."""
+    import numpy as np
+
+    while numbers:
+        layout = RowLayout(rows[numbers[0]])
+        if len(numbers) < _ALIKE and layout.count < _LONG:
+            for number in numbers:
+                yield [number], _one_by_one(rows[number])[0], None
+            return
+        table = np.frombuffer(b"".join([rows[number] for number in numbers]), np.uint8).reshape(len(numbers), -1)
+        same = (table[:, layout.marks] == table[0, layout.marks]).all(axis=1)
+        yield [number for number, like in zip(numbers, same.tolist(), strict=True) if like], layout.columns(table[same]), None
+        numbers = [number for number, like in zip(numbers, same.tolist(), strict=True) if not like]
+
+
+def _one_by_one(data: bytes) -> tuple[Sequence[Any], Sequence[Reference | None] | None]:
+    row = decode_row(data)
+    return (row.series, row.steps, row.times, row.values), row.references
 
 
 def take(points: Points, places: NDArray[Any]) -> Points:
@@ -89,40 +120,3 @@ def concatenate(parts: Sequence[Points]) -> Points:
         np.concatenate([np.empty(0, np.float64), *[part.values for part in parts]]),
         references,
     )
-
-
-class _Columns:
-    """Columns of one series while they are gathered."""
-
-    __slots__ = ("references", "steps", "times", "values")
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.times: list[int] = []
-        self.values: list[float] = []
-        self.references: dict[int, Reference | None] = {}
-
-    def add(self, step: int, time: int, value: float) -> None:
-        self.steps.append(step)
-        self.times.append(time)
-        self.values.append(value)
-
-    def refer(self, reference: Reference | None) -> None:
-        """Give the last point its reference."""
-        self.references[len(self.values) - 1] = reference
-
-    def extend(self, points: Points) -> None:
-        start = len(self.values)
-        self.steps += points.steps.tolist()
-        self.times += points.times.tolist()
-        self.values += points.values.tolist()
-        self.references.update({start + index: reference for index, reference in enumerate(points.references or ())})
-
-    def points(self) -> Points:
-        import numpy as np
-
-        references: References = None
-        if any(self.references.values()):
-            references = [self.references.get(index) for index in range(len(self.values))]
-        columns = np.array(self.steps, np.int64), np.array(self.times, np.int64), np.array(self.values, np.float64)
-        return Points(*columns, references)
