@@ -17,6 +17,7 @@ RANKS: list[tuple[str, ...]] = [
     ("api",),
     ("blobs", "store"),
     # -- the SDK foot, left to right --
+    ("spool",),
     ("types", "data"),
     ("client",),
     ("fluent",),

@@ -1,0 +1,269 @@
+"""The journal of one process and one store: an append-only list of records in segment files.
+
+`append` returns when the kernel has the record (`write(2)`, no buffer of Python's): it survives the end of the process, however
+that comes. It survives power loss when `sync` was called since. A write that fails or stops half-way is undone before anything
+else is written. There is one writer and, for reading back, one reader; both may be different threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frames, scan
+
+SEGMENT_BYTES = 4 * 2**20
+HEADER = 31
+"""The kind of the first record of a segment."""
+SUFFIX = ".journal"
+CORRUPT = ".corrupt"
+_READ = 256 * 1024
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What a segment says about itself. `store` is the URI that its records are for; empty: the store it lies in."""
+
+    writer_id: str
+    first_seq: int
+    store: str
+
+
+class Segment:
+    """One file of a journal: where it is, the number of its first record, and how far it is written."""
+
+    __slots__ = ("end", "first_seq", "path")
+
+    def __init__(self, path: Path, first_seq: int, end: int) -> None:
+        self.path, self.first_seq, self.end = path, first_seq, end
+
+
+class Journal:
+    """The records of one writer, in a directory of its own. Files are made when there is something to write."""
+
+    def __init__(self, directory: Path, writer_id: str, store: str = "") -> None:
+        self.directory, self.writer_id = directory, writer_id
+        self._store = store
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._offset = 0
+        self._dirty = False
+        self._unsynced: list[int] = []  # full segments
+        self._count = 0
+        self.next_seq = 0
+        """The number of the next record."""
+        self.segments: list[Segment] = []
+        """The segments that are still there, oldest first."""
+        self._read_fd = -1
+        self._read_segment: Segment | None = None
+        self._read_at = 0
+        self.damage = 0
+        """Places in which what was read back is not what was written."""
+
+    def append(self, kind: int, payload: bytes) -> int:
+        """Write one record (kinds are 1 to 30, payloads are not empty) and return its number. Raises `OSError`; then nothing
+        is written."""
+        size = len(payload)
+        with self._lock:
+            at, seq = self._offset, self.next_seq
+            if self._fd < 0 or at >= SEGMENT_BYTES:
+                self._next_segment()
+                at = self._offset
+            if size + FRAME.size <= BLOCK - at % BLOCK:
+                start = (seq ^ seq >> 32 ^ kind << 24) & 0xFFFF_FFFF
+                data = FRAME.pack(size, crc32(payload, start), seq, kind) + payload
+            else:
+                data = frames(seq, kind, payload, at)
+            self._write(data, at)
+            self.next_seq = seq + 1
+            return seq
+
+    def skip(self) -> int:
+        """Give a number away to a record that is kept elsewhere."""
+        with self._lock:
+            self.next_seq += 1
+            return self.next_seq - 1
+
+    def sync(self) -> None:
+        """Put everything on stable storage. Raises `OSError`."""
+        with self._lock:
+            waiting, self._unsynced = self._unsynced, []
+            if self._dirty and self._fd >= 0:
+                self._dirty = False
+                waiting.append(os.dup(self._fd))
+        try:
+            for descriptor in waiting:  # without the lock: others go on writing
+                _sync(descriptor)
+        finally:
+            for descriptor in waiting:
+                os.close(descriptor)
+
+    def read(self) -> list[Record]:
+        """The next records that have not been read yet, about 256 kB of them; `[]` when all have been."""
+        limit = _READ
+        while True:
+            with self._lock:
+                segment = self._reading()
+                if segment is None:
+                    return []
+                end, start = segment.end, self._read_at
+                last = segment is self.segments[-1]
+            if self._read_fd < 0:
+                self._read_fd = os.open(segment.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+            stop = min(end, start + limit)
+            os.lseek(self._read_fd, start, os.SEEK_SET)
+            data = _exactly(self._read_fd, stop - start)
+            found = scan(data, start, whole=not last and stop == end)
+            self.damage += found.damage
+            self._read_at = found.end
+            records = [record for record in found.records if record.kind != HEADER]
+            if records or found.end == start == end:
+                return records
+            if found.end == start:  # one record that is longer than the limit
+                limit *= 2
+
+    def release(self, below: int) -> None:
+        """Remove the segments whose records all have smaller numbers than `below` and were read; one that was damaged is kept
+        as `.corrupt`."""
+        with self._lock:
+            gone = []
+            while len(self.segments) > 1 and self.segments[1].first_seq <= below and self.segments[0] is not self._read_segment:
+                gone.append(self.segments.pop(0))
+        for segment in gone:
+            self._remove(segment)
+
+    def close(self, remove: bool = False) -> None:
+        """Close the files; with `remove` everything has arrived, and they go."""
+        with self._lock:
+            for descriptor in (self._fd, self._read_fd, *self._unsynced):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._unsynced = []
+            self._fd = self._read_fd = -1
+            segments, self.segments = self.segments, []
+        for segment in segments if remove else ():
+            self._remove(segment)
+
+    def _remove(self, segment: Segment) -> None:
+        if self.damage:
+            segment.path.replace(segment.path.with_suffix(CORRUPT))
+        else:
+            segment.path.unlink(missing_ok=True)
+
+    def _reading(self) -> Segment | None:
+        """The segment to read from: the next one when the present one has been read to its end."""
+        if not self.segments:
+            return None
+        present = self._read_segment
+        if present is None or (self._read_at >= present.end and present is not self.segments[-1]):
+            place = 0 if present is None else self.segments.index(present) + 1
+            self._read_segment, self._read_at = self.segments[place], len(MAGIC)
+            if self._read_fd >= 0:
+                os.close(self._read_fd)
+                self._read_fd = -1
+        segment = self._read_segment
+        assert segment is not None
+        return None if self._read_at >= segment.end and segment is self.segments[-1] else segment
+
+    def _next_segment(self) -> None:
+        self._count += 1
+        path = self.directory / f"{self._count:08d}{SUFFIX}"
+        header = msgspec.msgpack.encode(Header(self.writer_id, self.next_seq, self._store))
+        descriptor = os.open(path, _FLAGS, 0o600)
+        try:
+            head = MAGIC + frames(self.next_seq, HEADER, header, len(MAGIC))
+            if os.write(descriptor, head) != len(head):
+                raise OSError(28, "No space left on device")
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        if self._fd >= 0:
+            self._unsynced.append(self._fd)
+        self._fd, self._offset, self._dirty = descriptor, len(head), True
+        self.segments.append(Segment(path, self.next_seq, len(head)))
+
+    def _write(self, data: bytes, at: int) -> None:
+        """Write all of `data` or nothing: what came half-way is cut off before anything else is written."""
+        size = len(data)
+        try:
+            written = os.write(self._fd, data)
+            if written != size:
+                raise OSError(28, "No space left on device")
+        except OSError:
+            try:
+                os.ftruncate(self._fd, at)
+            except OSError:  # then nobody writes behind it: the next record begins a new segment
+                os.close(self._fd)
+                self._fd = -1
+            raise
+        self._offset = self.segments[-1].end = at + size
+        self._dirty = True
+
+
+class Leftover:
+    """The segments that a process left behind. What is in them is read; nothing is written."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.writer_id = directory, directory.name
+        self.store: str | None = None
+        """The URI that the records are for (empty: the store that the journal lies in); None when no segment says so."""
+        self.damaged: dict[Path, int] = {}
+        """Damaged segments, and the number of places in each."""
+        order = []
+        for path in sorted(directory.glob(f"*{SUFFIX}")):
+            first = scan(_head(path), len(MAGIC), whole=False).records
+            header = _header(first[0]) if first and first[0].kind == HEADER else None
+            if header is not None and header.writer_id != self.writer_id:
+                self.damaged[path] = 1  # another journal's, whoever put it here
+                continue
+            self.store = header.store if header is not None and self.store is None else self.store
+            order.append((first[0].seq if first else len(order), path))
+        self._paths = [path for _, path in sorted(order, key=lambda item: item[0])]
+
+    def records(self) -> Iterator[Record]:
+        """All records that are whole, in order of their numbers, each once."""
+        last = -1
+        for path in self._paths:
+            data = path.read_bytes()
+            found = scan(data[len(MAGIC) :], len(MAGIC))
+            if damage := found.damage + (data[: len(MAGIC)] != MAGIC and data != b""):
+                self.damaged[path] = damage
+            for record in found.records:
+                if record.kind != HEADER and record.seq > last:
+                    last = record.seq
+                    yield record
+
+    def remove(self) -> None:
+        """Everything has arrived: remove the segments; damaged ones are kept as `.corrupt`."""
+        for path in self._paths:
+            if path not in self.damaged:
+                path.unlink(missing_ok=True)
+        for path in self.damaged:
+            path.replace(path.with_suffix(CORRUPT))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(BLOCK)[len(MAGIC) :]
+
+
+def _header(record: Record) -> Header | None:
+    try:
+        return msgspec.msgpack.decode(record.payload, type=Header)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _exactly(descriptor: int, size: int) -> bytes:
+    pieces = []
+    while size > 0 and (piece := os.read(descriptor, size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
