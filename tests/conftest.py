@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.server.live import House, LiveServer
 from runlore.server.app import App
 from runlore.store.base import open_store
 from runlore.store.sql.store import SqlStore
+
+os.environ["RUNLORE_SNAPSHOT"] = "0"  # tests/snapshot is where what produced a run is recorded
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_make_run_fills_a_dashboard(demo: Path) -> None:
         assert len(client.get_metric_history(run.info.run_id, "batch/loss")) == 16 * 21
         assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 16
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
-        assert files == {"report.txt", "summary.json", "mistakes.md", "confusion_matrix.png"}
+        assert files == {"runlore", "report.txt", "summary.json", "mistakes.md", "confusion_matrix.png"}
         assert len(run.outputs.model_outputs) == 1
     best = client.get_model_version("digits", "1").run_id
     assert best == sweep.data.tags["best_run"]

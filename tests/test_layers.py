@@ -20,6 +20,7 @@ RANKS: list[tuple[str, ...]] = [
     ("spool",),
     ("types", "data"),
     ("client",),
+    ("snapshot",),
     ("fluent",),
     ("artifacts",),
     ("models",),

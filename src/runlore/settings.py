@@ -34,6 +34,10 @@ class Settings(msgspec.Struct, frozen=True):
     """`NO_COLOR`: commands write plain text on terminals too."""
     truncate_long_values: str | None = None
     """"true" (or nothing): params and tags of runs that are too long are cut, with a warning; "false": they are refused."""
+    snapshot: str | None = None
+    """`RUNLORE_SNAPSHOT`: "0" records nothing of what produced a run; "git,packages" these parts; "-changes" all but this."""
+    snapshot_env: str | None = None
+    """`RUNLORE_SNAPSHOT_ENV`: further environment variables to record, "MY_SETTING,APP_*"."""
 
 
 def read_settings(environ: dict[str, str] | None = None) -> Settings:
@@ -59,6 +63,8 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
+        snapshot=env.get("RUNLORE_SNAPSHOT") or None,
+        snapshot_env=env.get("RUNLORE_SNAPSHOT_ENV") or None,
     )
 
 

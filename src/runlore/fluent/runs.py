@@ -10,7 +10,7 @@ from runlore.client import RunloreClient
 from runlore.client.runs import PARENT_TAG
 from runlore.entities import LifecycleStage, Run, RunStatus, RunTag
 from runlore.exceptions import InvalidParameter, InvalidState, RunloreError
-from runlore.fluent import context
+from runlore.fluent import context, recording
 from runlore.fluent.source import source_tags
 from runlore.settings import read_settings
 
@@ -66,7 +66,7 @@ def start_run(
         experiment = str(experiment_id) if experiment_id is not None else context.current_experiment_id()
         run = client.create_run(experiment, tags={**source_tags(), **tags}, run_name=run_name)
     started = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
-    context.push(started, client)
+    recording.begin(context.push(started, client), resumed=bool(existing), log_system_metrics=log_system_metrics)
     return started
 
 
@@ -76,6 +76,7 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
         for variable in ("RUNLORE_RUN_ID", "MLFLOW_RUN_ID"):
             os.environ.pop(variable, None)
         closed = context.pop()
+        recording.finish(closed.run_id)
         closed.client.set_terminated(closed.run_id, status)
 
 

@@ -1,0 +1,92 @@
+"""What goes on beside an open run without being asked: its snapshot is taken.
+
+`start_run` calls `begin`, the end of a run calls `finish`; a run that ends with its process is finished here, before
+`context.py` ends it. None of it can fail a run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import Protocol
+
+from runlore.exceptions import InvalidParameter
+from runlore.fluent.context import OpenRun
+from runlore.settings import read_settings
+from runlore.snapshot import SnapshotRecorder
+
+logger = logging.getLogger("runlore")
+
+_lock = threading.Lock()
+_recorders: dict[str, list[Recorder]] = {}
+_process: int | None = None
+
+
+class Recorder(Protocol):
+    """Something that records beside a run, from when it is made until `finish`."""
+
+    def finish(self) -> None:
+        """Store what is left and stop. Waits for a bounded time."""
+        ...
+
+
+def begin(opened: OpenRun, resumed: bool, log_system_metrics: bool | None = None) -> None:
+    """Start recording beside a run. Quick: what takes time happens in threads."""
+    _watch_exit()
+    recorders = _started(opened, resumed, log_system_metrics)
+    with _lock:
+        _recorders.setdefault(opened.run_id, []).extend(recorders)
+
+
+def finish(run_id: str) -> None:
+    """Stop recording beside a run, and wait until what was recorded is stored. Harmless for a run that nothing records."""
+    with _lock:
+        recorders = _recorders.pop(run_id, []) if _process == os.getpid() else []
+    for recorder in reversed(recorders):
+        recorder.finish()
+
+
+def _started(opened: OpenRun, resumed: bool, log_system_metrics: bool | None) -> list[Recorder]:
+    settings = read_settings()
+    recorders: list[Recorder] = []
+    try:
+        choice, variables = settings.snapshot, settings.snapshot_env or ""
+        if not (resumed and rank()):  # the first of several processes that share a run speaks for all
+            recorders.append(SnapshotRecorder(opened.client, opened.run_id, resumed, choice, variables))
+    except InvalidParameter as error:
+        logger.warning("%s Nothing is recorded.", error.message)
+    return recorders
+
+
+def rank() -> int:
+    """The number of this process among those that train together, from the environment; 0 when it trains alone."""
+    for name in ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+        if (text := os.environ.get(name, "")).isdigit():
+            return int(text)
+    return 0
+
+
+def _watch_exit() -> None:
+    """Once in a process, after `context.py` did: exit handlers run last in, first out."""
+    global _process
+    if _process is None:
+        atexit.register(_finish_all)
+    if _process != os.getpid():
+        _process = os.getpid()
+        _recorders.clear()  # those of a parent process go on there
+
+
+def _finish_all() -> None:
+    for run_id in list(_recorders):
+        finish(run_id)
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread may have held it when this process was forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
