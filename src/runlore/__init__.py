@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         log_table,
         log_text,
     )
+    from runlore.fluent.difference import diff_runs
     from runlore.fluent.experiments import (
         create_experiment,
         delete_experiment,
@@ -106,6 +107,7 @@ _NAMES = {
     "fluent.artifacts": """
         flush_artifact_async_logging get_artifact_uri load_table log_artifact log_artifacts log_dict log_figure log_image
         log_stream log_table log_text""",
+    "fluent.difference": "diff_runs",
     "fluent.experiments": """
         create_experiment delete_experiment delete_experiment_tag get_experiment get_experiment_by_name restore_experiment
         search_experiments set_experiment set_experiment_tag set_experiment_tags""",
@@ -145,6 +147,7 @@ __all__ = [
     "delete_logged_model_tag",
     "delete_run",
     "delete_tag",
+    "diff_runs",
     "end_run",
     "entities",
     "exceptions",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+import runlore
+from runlore.cli.main import group
 from runlore.snapshot import difference
 from runlore.snapshot.diff import Change
 
@@ -38,3 +44,20 @@ def test_only_what_differs() -> None:
 def test_the_same() -> None:
     assert difference(A, A).same
     assert difference({}, {}).same
+
+
+def test_two_runs_of_a_project(project: Path, ran: Callable[..., str]) -> None:
+    a = ran(project, OMP_NUM_THREADS="1")
+    (project / "model.py").write_text("LAYERS = 9\n")
+    b = ran(project, "--deep", OMP_NUM_THREADS="2")
+    found = runlore.diff_runs(a, b)
+    assert {change.name: (change.a, change.b) for change in found.sections["variables"]} == {"OMP_NUM_THREADS": ("1", "2")}
+    assert found.sections["git"] == [Change("dirty", False, True)]
+    assert ("arguments", "", "--deep") in {(change.name, change.a, change.b) for change in found.sections["command"]}
+    assert "++LAYERS = 9" in found.code
+    shown = CliRunner().invoke(group, ["runs", "diff", a[:8], b[:8], "--store", runlore.get_tracking_uri()])
+    assert shown.exit_code == 1
+    assert "OMP_NUM_THREADS" in shown.output
+    assert "++LAYERS = 9" in shown.output
+    same = CliRunner().invoke(group, ["runs", "diff", a, a, "--store", runlore.get_tracking_uri()])
+    assert (same.exit_code, same.output) == (0, "Nothing is known to differ.\n")

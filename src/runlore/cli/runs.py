@@ -7,14 +7,16 @@ import click
 from runlore.api.dashboard import GetExperimentSummaries
 from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
 from runlore.api.trash import MoveRuns
-from runlore.cli.output import counted, print_fields, print_json, print_table, time_text
+from runlore.blobs.uri import open_blobs
+from runlore.cli.output import counted, plain, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
 from runlore.entities import Run
+from runlore.snapshot import SnapshotDifference, difference, load_snapshot
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def runs() -> None:
-    """Look at runs, put them into the trash, take them out, move them.
+    """Look at runs, compare them, put them into the trash, take them out, move them.
 
     RUN is a run id, or the first digits of one (at least four). EXPERIMENT is an id or a name.
 
@@ -23,6 +25,7 @@ def runs() -> None:
       runlore runs list --experiment fruit --filter "metrics.loss < 0.1"
       runlore runs list --deleted --json
       runlore runs describe 3f2a
+      runlore runs diff 3f2a 91bc            what was different when they ran
       runlore runs delete 3f2a 91bc          `runlore gc` deletes for good
       runlore runs restore 3f2a
       runlore runs move 3f2a --to vegetables --children
@@ -141,3 +144,42 @@ def move(run: tuple[str, ...], target: str, children: bool, store: str | None) -
         operation = MoveRuns(run_ids=found, to_experiment_id=experiment.experiment_id, children=children)
         moved = opened_store.call(operation).run_ids
     click.echo(f"{counted(len(moved), 'run')} moved to experiment {experiment.experiment_id} ({experiment.name}).", err=True)
+
+
+@runs.command()
+@click.argument("a", shell_complete=complete_run)
+@click.argument("b", shell_complete=complete_run)
+@json_option
+@store_option
+def diff(a: str, b: str, as_json: bool, store: str | None) -> None:
+    """Show what differs between what produced two runs: params, packages, code, machine, environment.
+
+    Ends with status 0 when nothing is known to differ, and with 1 otherwise, as `diff` does.
+    """
+    with opened(store) as opened_store:
+        found = [opened_store.call(GetRun(run_id=find_run(opened_store, text))).run for text in (a, b)]
+        snapshots = [load_snapshot(open_blobs(run.info.artifact_uri, opened_store, foreign=True)) for run in found]
+    result = difference(snapshots[0], snapshots[1], (found[0].data.params, found[1].data.params))
+    if as_json:
+        print_json(result)
+    else:
+        for run, snapshot in zip(found, snapshots, strict=True):
+            if not snapshot:
+                click.echo(f"Run {run.info.run_id} was logged without a snapshot.", err=True)
+        _print_difference(result)
+    raise SystemExit(0 if result.same else 1)
+
+
+def _print_difference(result: SnapshotDifference) -> None:
+    rows = [(section, change) for section, changes in result.sections.items() for change in changes]
+    rows += [("package", change) for change in result.packages]
+    if rows:
+        texts = [
+            [section, change.name, *("-" if value is None else str(value) for value in (change.a, change.b))]
+            for section, change in rows
+        ]
+        print_table(["WHAT", "NAME", "A", "B"], texts)
+    for line in result.code.splitlines():
+        click.echo(plain(line.replace("\t", "    ")))
+    if result.same:
+        click.echo("Nothing is known to differ.", err=True)

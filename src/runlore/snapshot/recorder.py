@@ -20,7 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from runlore.exceptions import InvalidParameter, RunloreError
+from runlore.blobs.base import ArtifactPath, BlobStore
+from runlore.exceptions import InvalidParameter, NotFound, RunloreError
 from runlore.snapshot.git import MAX_FILE, GitChanges, git_changes, git_place
 from runlore.snapshot.host import host, python
 from runlore.snapshot.packages import installed_packages, lock_file
@@ -48,10 +49,6 @@ class Client(Protocol):
 
     def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Set a tag of the run."""
-        ...
-
-    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
-        """Fetch a file of the run."""
         ...
 
 
@@ -166,13 +163,12 @@ def chosen_parts(choice: str | None) -> frozenset[str]:
     return frozenset(name for name in names if not name.startswith("-")) or frozenset(PARTS) - without
 
 
-def load_snapshot(client: Client, run_id: str) -> dict[str, Any]:
-    """The stored snapshot of a run, with its patch as the text `"changes"`. Raises `NotFound` when the run has none."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="runlore-") as place:
-        snapshot: dict[str, Any] = json.loads(Path(client.download_artifacts(run_id, f"{FOLDER}/{FILE}", place)).read_bytes())
-        with suppress(RunloreError):
-            patch = Path(client.download_artifacts(run_id, f"{FOLDER}/changes.patch", place))
-            snapshot["changes"] = patch.read_text("utf-8", "replace")
+def load_snapshot(files: BlobStore) -> dict[str, Any]:
+    """The stored snapshot among the files of a run, with its patch as the text `"changes"`; empty when the run has none."""
+    try:
+        snapshot: dict[str, Any] = json.loads(b"".join(files.read(ArtifactPath(f"{FOLDER}/{FILE}"))))
+    except NotFound:
+        return {}
+    with suppress(NotFound):
+        snapshot["changes"] = b"".join(files.read(ArtifactPath(f"{FOLDER}/changes.patch"))).decode("utf-8", "replace")
     return snapshot
