@@ -2,6 +2,7 @@
 
 from runlore.api import (
     artifacts,
+    compare,
     dashboard,
     delivery,
     experiments,
@@ -17,6 +18,7 @@ from runlore.api import (
 
 __all__ = [
     "artifacts",
+    "compare",
     "dashboard",
     "delivery",
     "experiments",

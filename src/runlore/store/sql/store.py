@@ -13,6 +13,7 @@ from runlore.exceptions import EndpointNotFound
 from runlore.store.ingest import Ingest
 from runlore.store.sql import (
     columns,
+    compare,
     dashboard,
     delivery,
     experiments,
@@ -39,8 +40,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    columns, dashboard, delivery, experiments, inputs, logged_models, metrics, notes, purge, registry, released, runs,
-    search, search_runs, series, trash, views,
+    columns, compare, dashboard, delivery, experiments, inputs, logged_models, metrics, notes, purge, registry,
+    released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
