@@ -304,3 +304,104 @@ def test_a_full_disk_is_survived(tmp_path: Path) -> None:
 
 def test_after_a_disk_error_nothing_more_is_acknowledged(tmp_path: Path) -> None:
     assert run_child("error", str(tmp_path)) == "stopped"
+
+
+# -- operations that are carried out where they came in ------------------------------------------------------------------------
+
+
+def carried_out(store: SqlStore, *operations: Operation[Any]) -> list[Future[Any]]:
+    """Carry out operations in this thread, by whose end they have been answered."""
+    futures: list[Future[Any]] = [Future() for _ in operations]
+    assert store.carry_out(list(zip(operations, futures, strict=True)))
+    assert all(future.done() for future in futures)
+    return futures
+
+
+@pytest.fixture
+def sqlite_store(new_store: Callable[[str], Store]) -> SqlStore:
+    store = new_store("sqlite")
+    assert isinstance(store, SqlStore)
+    return store
+
+
+def test_a_group_is_carried_out_in_the_calling_thread(sqlite_store: SqlStore) -> None:
+    run_id = create(sqlite_store)
+    done = carried_out(sqlite_store, *[LogParam(run_id=run_id, key=str(i), value="") for i in range(10)])
+    with closing(open_store(sqlite_store.uri)) as other:
+        assert params(other, run_id) == {str(i): "" for i in range(10)}
+    assert [future.result() for future in done] == [Empty()] * 10
+
+
+def test_a_bad_operation_of_such_a_group_is_refused_alone(sqlite_store: SqlStore) -> None:
+    run_id = create(sqlite_store)
+    first, bad, last = carried_out(
+        sqlite_store,
+        LogParam(run_id=run_id, key="a", value="1"),
+        LogParam(run_id=run_id, key="a", value="2"),
+        LogParam(run_id=run_id, key="b", value="3"),
+    )
+    with pytest.raises(InvalidParameter, match="Changing param values"):
+        bad.result()
+    assert first.result() == last.result() == Empty()
+    assert params(sqlite_store, run_id) == {"a": "1", "b": "3"}
+
+
+def test_nothing_is_carried_out_while_others_write(sqlite_store: SqlStore) -> None:
+    run_id = create(sqlite_store)
+    operation, future = LogParam(run_id=run_id, key="a", value=""), Future[Any]()
+    with writing_blocked(sqlite_store):
+        assert not sqlite_store.carry_out([(operation, future)])
+    assert not future.done()
+    assert params(sqlite_store, run_id) == {}
+    assert sqlite_store.submit(operation).result() == Empty()
+    sqlite_store.close()
+    assert not sqlite_store.carry_out([(operation, future)])
+
+
+def test_nothing_is_carried_out_for_who_waits_on_a_network(new_store: Callable[[str], Store]) -> None:
+    store = new_store("postgres")
+    assert isinstance(store, SqlStore)
+    run_id = create(store)
+    assert not store.carry_out([(LogParam(run_id=run_id, key="a", value=""), Future())])
+    assert params(store, run_id) == {}
+
+
+def test_slow_commits_are_left_to_the_writer_thread(sqlite_store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = create(sqlite_store)
+    monkeypatch.setattr(ingest, "QUICK_SECONDS", -1.0)  # no commit is as quick as that
+    assert not sqlite_store.carry_out([(LogParam(run_id=run_id, key="a", value=""), Future())])
+    monkeypatch.setattr(ingest, "QUICK_SECONDS", 60.0)
+    carried_out(sqlite_store, LogParam(run_id=run_id, key="a", value=""))
+
+
+def test_both_ways_at_once_lose_nothing(sqlite_store: SqlStore) -> None:
+    run_ids = [create(sqlite_store) for _ in range(4)]
+
+    def work(worker: int) -> None:
+        for i in range(50):
+            operation = LogParam(run_id=run_ids[worker], key=str(i), value="")
+            future: Future[Any] = Future()
+            if not sqlite_store.carry_out([(operation, future)]):
+                future = sqlite_store.submit(operation)
+            assert future.result() == Empty()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert [len(params(sqlite_store, run_id)) for run_id in run_ids] == [50] * 4
+
+
+def test_chores_follow_what_was_carried_out_elsewhere(tmp_path: Path) -> None:
+    rounds = threading.Semaphore(0)
+
+    def chore(db: Transaction) -> bool:
+        rounds.release()
+        return False
+
+    with (
+        closing(SqliteDatabase(tmp_path / "x.db")) as database,
+        closing(Ingest(database, lambda db, operation: Empty(), [chore])) as writer,
+    ):
+        for _ in range(3):
+            assert rounds.acquire(timeout=30)
+            while not writer.carry_out([(SetTag(run_id="", key="", value=""), Future())]):
+                pass  # the thread is still at its chores

@@ -7,6 +7,7 @@ All arithmetic on steps and times is on 64-bit integers, wrapping where their di
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runlore.series.chunk import Points
@@ -35,6 +36,10 @@ class Grid(NamedTuple):
         """The greatest x of the last bucket."""
         return self.start + self.width * self.size - 1
 
+    def widths(self, places: NDArray[Any]) -> float:
+        """Width of the buckets at `places`."""
+        return float(self.width)
+
     def places(self, x: NDArray[Any], shift: int = 0) -> NDArray[Any]:
         """Bucket of each x - `shift`; -1 below the grid, `size` above."""
         import numpy as np
@@ -47,6 +52,66 @@ class Grid(NamedTuple):
         if high < _HIGHEST:
             places[x > max(high, _LOWEST)] = self.size
         return places
+
+
+class Edges:
+    """Buckets of any width: bucket i covers x from `edges[i]` up to the next edge, in whole numbers (int64, rising)."""
+
+    def __init__(self, edges: NDArray[Any]) -> None:
+        self.edges = edges
+        self.size = len(edges) - 1
+        self.start, self.end = int(edges[0]), int(edges[-1]) - 1
+
+    def widths(self, places: NDArray[Any]) -> NDArray[Any]:
+        """Width of the buckets at `places`, of the outermost ones for places outside."""
+        import numpy as np
+
+        inside = np.clip(places, 0, self.size - 1)
+        widths: NDArray[Any] = self.edges[inside + 1].astype(np.float64) - self.edges[inside].astype(np.float64)
+        return widths
+
+    def places(self, x: NDArray[Any], shift: int = 0) -> NDArray[Any]:
+        """Bucket of each x - `shift`; -1 below the grid, `size` above."""
+        import numpy as np
+
+        edges = self.edges
+        if shift and _LOWEST <= self.start + shift and self.end + 1 + shift <= _HIGHEST:
+            edges = edges + shift
+        elif shift:
+            edges = np.array([min(max(edge + shift, _LOWEST), _HIGHEST) for edge in edges.tolist()], np.int64)
+        return np.searchsorted(edges, x, "right") - 1
+
+
+AnyGrid = Grid | Edges
+
+
+def choose_log_grid(low: int, high: int, most: int, origin: int = 0, base: int = 1) -> Edges:
+    """The finest logarithmic grid with at most `most` buckets from `low` to `high`, neither below `origin`.
+
+    In u = (x - origin) / base, the range from 2^j to 2^(j + 1) has 2^q buckets of equal width, and none is narrower than 1. So
+    edges are whole, do not depend on the window, and nest, as those of linear grids do; and where a line's points lie `base`
+    apart from `origin` on, buckets hold whole pyramid nodes.
+    """
+    import numpy as np
+
+    first, last = (low - origin) // base, (high - origin) // base
+
+    def number(u: int, q: int) -> int:
+        coarser = max(0, u.bit_length() - 1 - q)
+        return (coarser << q) + (u >> coarser)
+
+    q = 0
+    while number(last, q + 1) - number(first, q + 1) < most and q < last.bit_length():
+        q += 1
+
+    def edge(place: int) -> int:
+        coarser = max(0, (place >> q) - 1)
+        return min(origin + base * ((place - (coarser << q)) << coarser), _HIGHEST)
+
+    edges = [edge(place) for place in range(number(first, q), number(last, q) + 2)]
+    while len(edges) > most + 1:
+        edges = [*edges[:-1:2], edges[-1]]
+    return Edges(np.array(edges, np.int64))
 
 
 def choose_grid(low: int, high: int, most: int, origin: int = 0, base: int = 1) -> Grid:
@@ -80,8 +145,8 @@ class Buckets:
         """Add values to the buckets at `places`; places outside are passed over."""
         import numpy as np
 
-        inside = (places >= 0) & (places < len(self.count))
-        if not inside.all():
+        if len(places) and (places.min() < 0 or places.max() >= len(self.count)):
+            inside = (places >= 0) & (places < len(self.count))
             places, values = places[inside], values[inside]
         finite = np.isfinite(values)
         if not finite.all():
@@ -92,13 +157,20 @@ class Buckets:
             ):
                 np.add.at(kind, places[mask], 1)
             places, values = places[finite], values[finite]
-        np.minimum.at(self.min, places, values)
-        np.maximum.at(self.max, places, values)
+        if not len(places):
+            return
+        if (places[1:] < places[:-1]).any():
+            order = np.argsort(places, kind="stable")
+            places, values = places[order], values[order]
+        cuts = starts(places)  # five times as fast as `ufunc.at`
+        places = places[cuts]
+        self.min[places] = np.minimum(self.min[places], np.minimum.reduceat(values, cuts))
+        self.max[places] = np.maximum(self.max[places], np.maximum.reduceat(values, cuts))
         with np.errstate(over="ignore", invalid="ignore"):
-            np.add.at(self.sum, places, values)
-        np.add.at(self.count, places, 1)
+            self.sum[places] += np.add.reduceat(values, cuts)
+        self.count[places] += np.diff(cuts, append=len(values))
 
-    def add_nodes(self, places: NDArray[Any], nodes: NDArray[Any]) -> None:
+    def add_nodes(self, places: NDArray[Any], nodes: Mapping[str, NDArray[Any]]) -> None:
         """Add pyramid nodes, each of which lies in one bucket."""
         import numpy as np
 
@@ -106,8 +178,10 @@ class Buckets:
         np.maximum.at(self.max, places, nodes["max"])
         with np.errstate(over="ignore", invalid="ignore"):
             np.add.at(self.sum, places, nodes["sum"])
-        for name in ("count", "nan", "plus", "minus"):
-            np.add.at(getattr(self, name), places, nodes[name])
+        np.add.at(self.count, places, nodes["count"])
+        for name in ("nan", "plus", "minus"):
+            if nodes[name].any():
+                np.add.at(getattr(self, name), places, nodes[name])
 
     @property
     def points(self) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,7 @@ _VERSION = 1
 _MAGIC = b"P"
 _INTEGERS = ("count", "nan", "plus", "minus", "min_step", "max_step", "min_time", "max_time")
 _FLOATS = ("min", "max", "sum", "first", "last")
-CHART_COLUMNS = frozenset(("min", "max", "sum", "count", "nan", "plus", "minus"))
-"""What a chart needs of a node, besides the range of its x."""
+_ALL = frozenset((*_FLOATS, *_INTEGERS))
 _COUNTS = ("count", "nan", "plus", "minus")
 
 
@@ -159,22 +158,35 @@ def encode_page(nodes: NDArray[Any]) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-def decode_page(data: bytes, only: frozenset[str] | None = None) -> NDArray[Any]:
-    """The inverse of `encode_page`. Raises `Damaged` when a byte is wrong.
+def decode_page(data: bytes) -> NDArray[Any]:
+    """The inverse of `encode_page`. Raises `Damaged` when a byte is wrong."""
+    import numpy as np
 
-    `only` names the columns that are wanted; the others hold anything (decoding is what a chart of uneven steps waits for).
+    columns = read_pages((data,), _ALL)
+    nodes = np.empty(len(columns["count"]), node_type())
+    for name, column in columns.items():
+        nodes[name] = column
+    return nodes
+
+
+def read_pages(pages: Sequence[bytes], names: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """Some columns of the nodes of several pages, one page after the other. Raises `Damaged` when a byte is wrong.
+
+    Decoding is what a chart of uneven steps waits for: nothing is decoded that was not asked for.
     """
     import numpy as np
 
-    if data[:2] != _MAGIC + bytes([_VERSION]):
-        raise Damaged(f"A page of a metric's pyramid starts with {data[:2]!r}: a format that this Runlore can not read.")
-    if len(data) < 8 or zlib.crc32(memoryview(data)[:-4]) != int.from_bytes(data[-4:], "little"):
-        raise Damaged(f"A page of a metric's pyramid is damaged: the checksum of {len(data)} bytes does not match.")
-    count, at = int.from_bytes(data[2:4], "little"), 4
-    nodes = np.empty(count, node_type())
-    for name in (*_FLOATS, *_INTEGERS):
-        if only is None or name in only:
-            nodes[name], at = unpack_column(data, at, count, "<f8" if name in _FLOATS else "<i8")
-        else:
-            at = skip_column(data, at)
-    return nodes
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+    for data in pages:
+        if data[:2] != _MAGIC + bytes([_VERSION]):
+            raise Damaged(f"A page of a metric's pyramid starts with {data[:2]!r}: a format that this Runlore can not read.")
+        if len(data) < 8 or zlib.crc32(memoryview(data)[:-4]) != int.from_bytes(data[-4:], "little"):
+            raise Damaged(f"A page of a metric's pyramid is damaged: the checksum of {len(data)} bytes does not match.")
+        count, at = int.from_bytes(data[2:4], "little"), 4
+        for name in (*_FLOATS, *_INTEGERS):
+            if name in parts:
+                column, at = unpack_column(data, at, count, "<f8" if name in _FLOATS else "<i8")
+                parts[name].append(column)
+            else:
+                at = skip_column(data, at)
+    return {name: columns[0] if len(columns) == 1 else np.concatenate(columns) for name, columns in parts.items()}

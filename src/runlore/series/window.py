@@ -3,15 +3,19 @@
 Starting at the top level, a node that lies in one bucket is added to it; a node outside the window is dropped; a node that
 straddles an edge is opened: its children are looked at, and below the lowest level the points themselves. So min, max and
 count of each bucket are exact, and the cost depends on the number of buckets, not of points.
+
+Where steps are uneven, every edge lies inside a node, and a chart of a hundred long lines would wait for most of their points.
+Such lines are *blurred*: a node that straddles an edge is added whole where its middle lies, if it is no wider than half a
+bucket. Then a point may be counted in the neighbouring bucket, at most a quarter of a bucket away, and none is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runlore.series.chunk import CHUNK_POINTS
-from runlore.series.frame import Buckets, Grid
+from runlore.series.frame import AnyGrid, Buckets
 from runlore.series.pyramid import LOWEST, PAGE, levels, node_count
 from runlore.series.tail import starts
 
@@ -19,10 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Axis = Literal["step", "time"]
+Nodes = Mapping[str, "NDArray[Any]"]
+BLUR = 0.25
+"""How far outside of its bucket a point of a blurred line may lie, in widths of the bucket."""
 _LEAVES = CHUNK_POINTS >> LOWEST  # lowest nodes of a chunk
 _STRIDE = 3  # levels to go down where nodes straddle edges: a page of children costs the same whether 2 or 8 are needed
-
 _BATCH = 64  # chunks
+_OF_BUCKETS = ("min", "max", "sum", "count", "nan", "plus", "minus")
+NAMES: Mapping[str, frozenset[str]] = {
+    axis: frozenset((*_OF_BUCKETS, f"min_{axis}", f"max_{axis}")) for axis in ("step", "time")
+}
+"""What buckets need of a node."""
 
 
 class Source(Protocol):
@@ -31,8 +42,8 @@ class Source(Protocol):
     folded: int
     """Number of points in chunks."""
 
-    def pages(self, level: int, numbers: list[int]) -> list[NDArray[Any]]:
-        """Nodes of pages of a level, in the order of `numbers`."""
+    def pages(self, level: int, numbers: list[int], names: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Columns of the nodes of pages of a level, in the order of `numbers`."""
         ...
 
     def chunks(self, numbers: list[int]) -> Iterable[tuple[NDArray[Any], NDArray[Any]]]:
@@ -40,7 +51,7 @@ class Source(Protocol):
         ...
 
 
-def fill(buckets: Buckets, source: Source, axis: Axis, grid: Grid, shift: int = 0) -> None:
+def fill(buckets: Buckets, source: Source, axis: Axis, grid: AnyGrid, shift: int = 0, blurred: bool = False) -> None:
     """Add the folded points of a series to the buckets of a grid, x being the step or time less `shift`."""
     import numpy as np
 
@@ -49,22 +60,29 @@ def fill(buckets: Buckets, source: Source, axis: Axis, grid: Grid, shift: int = 
     level = levels(source.folded)[-1]
     numbers = np.arange(node_count(source.folded, level))
     while len(numbers):
-        nodes = _nodes(source, level, numbers)
-        low = grid.places(nodes[f"min_{axis}"], shift)
-        high = grid.places(nodes[f"max_{axis}"], shift)
+        nodes = read_nodes(source, level, numbers, NAMES[axis])
+        least, most = nodes[f"min_{axis}"], nodes[f"max_{axis}"]
+        low, high = grid.places(least, shift), grid.places(most, shift)
         seen = (high >= 0) & (low < grid.size)
         whole = seen & (low == high)
-        buckets.add_nodes(low[whole], nodes[whole])
+        buckets.add_nodes(low[whole], {name: nodes[name][whole] for name in _OF_BUCKETS})
         opened = seen & ~whole
+        spans = most[opened].astype(np.float64) - least[opened].astype(np.float64)
+        ratios = spans / grid.widths(low[opened])
+        if blurred and (narrow := ratios <= 2 * BLUR).any():
+            there = np.flatnonzero(opened)[narrow]
+            middle = least[there] + (most[there] - least[there]) // 2
+            places = np.clip(grid.places(middle, shift), 0, grid.size - 1)
+            buckets.add_nodes(places, {name: nodes[name][there] for name in _OF_BUCKETS})
+            opened[there] = False
+            ratios = ratios[~narrow]
         numbers = numbers[opened]
         if level == LOWEST:
             _add_points(buckets, source, grid, shift, numbers)
             return
-        down = min(_descent(nodes[opened], axis, grid), level - LOWEST)
+        down = min(_descent(ratios), level - LOWEST)
+        numbers = children(numbers, down, node_count(source.folded, level - down))
         level -= down
-        children = (numbers[:, None] << down) + np.arange(1 << down)
-        numbers = children.ravel()
-        numbers = numbers[numbers < node_count(source.folded, level)]
 
 
 def extent(source: Source, axis: Axis) -> tuple[int, int] | None:
@@ -72,55 +90,65 @@ def extent(source: Source, axis: Axis) -> tuple[int, int] | None:
     if not source.folded:
         return None
     level = levels(source.folded)[-1]
-    (page,) = source.pages(level, [0])
+    page = source.pages(level, [0], frozenset((f"min_{axis}", f"max_{axis}")))
     return int(page[f"min_{axis}"].min()), int(page[f"max_{axis}"].max())
 
 
-def _descent(nodes: NDArray[Any], axis: Axis, grid: Grid) -> int:
-    """How many levels to go down: to where a node is as wide as a bucket, or fast where nodes straddle edges."""
+def read_nodes(source: Source, level: int, numbers: NDArray[Any], names: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """Columns of some nodes of a level."""
     import numpy as np
 
-    if not len(nodes):
-        return 1
-    spans = nodes[f"max_{axis}"].astype(np.float64) - nodes[f"min_{axis}"].astype(np.float64)
-    ratio = float(np.sort(spans)[len(spans) // 2]) / grid.width
-    return max(1, round(np.log2(ratio))) if ratio > 1.4 else _STRIDE
-
-
-def _distinct(ordered: NDArray[Any]) -> NDArray[Any]:
-    values: NDArray[Any] = ordered[starts(ordered)]
-    return values
-
-
-def _nodes(source: Source, level: int, numbers: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np
-
-    wanted = _distinct(numbers // PAGE)
-    pages = np.concatenate(source.pages(level, wanted.tolist()))
+    pages = numbers // PAGE
+    wanted = pages[starts(pages)]
+    columns = source.pages(level, wanted.tolist(), names)
     # All pages but the last one are full, so a node's place follows from the rank of its page.
-    nodes: NDArray[Any] = pages[np.searchsorted(wanted, numbers // PAGE) * PAGE + numbers % PAGE]
-    return nodes
+    places = np.searchsorted(wanted, pages) * PAGE + numbers % PAGE
+    if len(places) == len(columns["count"] if "count" in columns else next(iter(columns.values()))):
+        return columns
+    return {name: column[places] for name, column in columns.items()}
 
 
-def _add_points(buckets: Buckets, source: Source, grid: Grid, shift: int, leaves: NDArray[Any]) -> None:
-    """Add the points below some nodes of the lowest level."""
+def children(numbers: NDArray[Any], down: int, count: int) -> NDArray[Any]:
+    """The nodes `down` levels below some nodes, where that level has `count` nodes."""
+    import numpy as np
+
+    below: NDArray[Any] = ((numbers[:, None] << down) + np.arange(1 << down)).ravel()
+    return below[below < count]
+
+
+def points_below(source: Source, leaves: NDArray[Any]) -> Iterable[tuple[NDArray[Any], NDArray[Any]]]:
+    """x and values of the points below some nodes of the lowest level, some chunks at a time."""
     import numpy as np
 
     if not len(leaves):
         return
-    chunks = _distinct(leaves // _LEAVES)
+    owners = leaves // _LEAVES
+    chunks = owners[starts(owners)]
     mask = np.zeros((len(chunks), _LEAVES), bool)
-    mask[np.searchsorted(chunks, leaves // _LEAVES), leaves % _LEAVES] = True
+    mask[np.searchsorted(chunks, owners), leaves % _LEAVES] = True
     # Several chunks a call; not all of them, because shuffled steps open every node of a series.
     for first in range(0, len(chunks), _BATCH):
         part = slice(first, first + _BATCH)
         columns: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
         for row, (x, values) in zip(mask[part], source.chunks(chunks[part].tolist()), strict=True):
-            if len(values) == CHUNK_POINTS:
-                columns[0].append(x.reshape(_LEAVES, -1)[row].ravel())
-                columns[1].append(values.reshape(_LEAVES, -1)[row].ravel())
-            else:
+            chosen: Any = slice(None)
+            if not row.all():
                 chosen = np.repeat(row, 1 << LOWEST)[: len(values)]
-                columns[0].append(x[chosen])
-                columns[1].append(values[chosen])
-        buckets.add_points(grid.places(np.concatenate(columns[0]), shift), np.concatenate(columns[1]))
+            columns[0].append(x[chosen])
+            columns[1].append(values[chosen])
+        yield np.concatenate(columns[0]), np.concatenate(columns[1])
+
+
+def _descent(ratios: NDArray[Any]) -> int:
+    """How many levels to go down: to where a node is as wide as a bucket, or fast where nodes straddle edges."""
+    import numpy as np
+
+    if not len(ratios):
+        return 1
+    ratio = float(np.sort(ratios)[len(ratios) // 2])
+    return max(1, round(np.log2(ratio))) if ratio > 1.4 else _STRIDE
+
+
+def _add_points(buckets: Buckets, source: Source, grid: AnyGrid, shift: int, leaves: NDArray[Any]) -> None:
+    for x, values in points_below(source, leaves):
+        buckets.add_points(grid.places(x, shift), values)

@@ -1,7 +1,7 @@
 """The path of every request: find the endpoint, decode, authorise, ask the store, encode. And the place where errors end.
 
-Reads run on the store's reader threads. Writes wait for the ingest queue without holding a thread: thousands of writers can
-wait for one commit.
+Reads run on the store's reader threads. Short writes are carried out in groups by the event loop itself (`writes.py`), others
+wait for the ingest queue without holding a thread: thousands of writers can wait for one commit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol
@@ -35,6 +36,7 @@ from runlore.server.http import (
 )
 from runlore.server.long_values import shortened
 from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.server.writes import Writes
 from runlore.store.base import Store
 
 MAX_DEPTH = 32
@@ -42,6 +44,8 @@ MAX_DEPTH = 32
 MAX_QUERY_FIELDS = 2_000
 MAX_REQUESTS = 2_000
 """Requests in the house at once; one more is asked to come back."""
+
+_CarryOut = Callable[[Operation[Any]], Awaitable[Any]]
 
 logger = logging.getLogger("runlore.server")
 
@@ -56,6 +60,14 @@ class SubmittingStore(Store, Protocol):
 
     def submit(self, operation: Operation[Any]) -> Future[Any]:
         """Begin an operation that has been checked against its limits."""
+        ...
+
+    def carry_out(self, group: Sequence[tuple[Operation[Any], Any]]) -> bool:
+        """Carry out short writes now and settle their futures; False when nothing was done."""
+        ...
+
+    def is_short(self, kind: type[Operation[Any]]) -> bool:
+        """Whether operations of a kind are short writes."""
         ...
 
     def secret(self, name: str) -> bytes:
@@ -99,17 +111,22 @@ class Dispatcher:
 
 def add_operations(routes: Routes, store: SubmittingStore, access: Access, own: dict[type[Operation[Any]], Handler]) -> None:
     """Serve every operation of the contract under every prefix of its family. `own` answers those that no store does."""
+    writes = Writes(store)
+
+    async def submitted(operation: Operation[Any]) -> Any:
+        return await asyncio.wrap_future(store.submit(operation))
+
     for kind in operations():
         route = kind.route
-        handle = own.get(kind) or partial(_answer, kind, store, access)
+        carry_out = writes.carry_out if store.is_short(kind) else submitted
+        handle = own.get(kind) or partial(_answer, kind, carry_out, access)
         for prefix in PREFIXES[route.base]:
             for method in (route.method, *route.also):
                 routes.add(Endpoint(kind.__name__, method, prefix + route.path, route.needs, handle))
 
 
-async def _answer(kind: type[Operation[Any]], store: SubmittingStore, access: Access, request: Request) -> Reply:
-    operation = await read_operation(kind, access, request)
-    reply = await asyncio.wrap_future(store.submit(operation))
+async def _answer(kind: type[Operation[Any]], carry_out: _CarryOut, access: Access, request: Request) -> Reply:
+    reply = await carry_out(await read_operation(kind, access, request))
     return packed_reply(msgspec.msgpack.encode(reply)) if kind.route.packed else json_reply(encode(reply))
 
 

@@ -2,6 +2,9 @@
 
 A durable commit costs the same for one operation as for a hundred. A bad operation is undone alone; nobody is answered before
 the commit is on the disk. When nobody waits, the thread does chores.
+
+A server may also carry out short operations in its own thread, while the writer thread sleeps: to hand an operation over and
+its answer back takes two wake-ups of threads, which cost more CPU time than all the rest of a small request.
 """
 
 from __future__ import annotations
@@ -17,7 +20,16 @@ from typing import Any
 
 from runlore.api.operation import Operation
 from runlore.exceptions import LimitExceeded, Unavailable
-from runlore.store.sql.database import Conflict, DamagedFile, Database, DiskFailure, InDoubt, LostConnection, Transaction
+from runlore.store.sql.database import (
+    Conflict,
+    DamagedFile,
+    Database,
+    DiskFailure,
+    InDoubt,
+    LostConnection,
+    Transaction,
+    WriteTransaction,
+)
 
 CAPACITY = 10_000
 """Operations that may wait; one more is refused with `LimitExceeded`."""
@@ -26,9 +38,14 @@ GROUP = 100
 ATTEMPTS = 4
 IDLE_SECONDS = 0.05  # without operations before chores begin
 CHORE_SECONDS = 1.0  # under steady load, one round of chores this often
+QUICK_SECONDS = 0.01
+"""Commits that take longer, on average, are left to the writer thread: an event loop must not wait for a slow disk."""
 
 Answer = Callable[[Transaction, Operation[Any]], Any]
-_Item = tuple[Operation[Any], "Future[Any]"]
+Item = tuple[Operation[Any], Any]
+"""An operation and the future for its reply, of threads (`concurrent.futures`) or of an event loop."""
+_WAKE: Item = (Operation(), None)
+"""In the queue: somebody else wrote, so there may be chores."""
 
 logger = logging.getLogger("runlore.store")
 
@@ -45,10 +62,11 @@ class Ingest:
 
     def __init__(self, database: Database, answer: Answer, chores: Sequence[Callable[[Transaction], bool]] = ()) -> None:
         self._database, self._answer, self._chores = database, answer, chores
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._closed = False
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._closed = self._asleep = self._wrote_elsewhere = False
+        self._commit_seconds = 0.0  # recent average
         self._door = threading.Lock()  # nothing is queued behind the end
-        self._next, self._turn = threading.RLock(), threading.RLock()
+        self._next, self._turn = threading.RLock(), threading.Lock()
         self.failure: str | None = None
         """Why the writer stopped for good (a disk error), or None."""
         self.must_restart = False
@@ -67,6 +85,30 @@ class Ingest:
             self._queue.put((operation, future))
         return future
 
+    def carry_out(self, group: Sequence[Item]) -> bool:
+        """Commit operations in the calling thread. False, and nothing done, where it might take long: the writer thread or
+        another process is writing, or the disk is slow at the moment. Then `submit` them."""
+        if self._closed or self.failure or self._commit_seconds > QUICK_SECONDS or not self._next.acquire(blocking=False):
+            return False
+        self._next.release()
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            try:
+                db = self._database.write_now()
+            except Unavailable:  # the writer thread will meet the same, and say so
+                return False
+            if db is None:
+                return False
+            self._commit(group, db)
+        finally:
+            self._turn.release()
+        self._wrote_elsewhere = True
+        if self._asleep:
+            self._asleep = False
+            self._queue.put(_WAKE)
+        return True
+
     def pause(self) -> None:
         """Let the writer finish the transaction it is at, and begin no other one until the same thread calls `resume`."""
         self._next.acquire()
@@ -84,14 +126,18 @@ class Ingest:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
+        with self._turn:  # nobody is in the middle of `carry_out`
+            pass
 
     def _run(self) -> None:
         try:
             chores_wait, last_round = True, time.monotonic()
-            while (group := self._take(IDLE_SECONDS if chores_wait else None)) is not None:
+            while (group := self._take(chores_wait)) is not None:
                 if group:
                     with self._in_turn():
                         self._commit(group)
+                if group or self._wrote_elsewhere:
+                    self._wrote_elsewhere = False
                     chores_wait = True
                     if time.monotonic() - last_round < CHORE_SECONDS:
                         continue
@@ -111,13 +157,14 @@ class Ingest:
         with self._turn:
             yield
 
-    def _take(self, timeout: float | None) -> list[_Item] | None:
-        """All that waits; `[]` after `timeout` seconds of nothing; None when the store was closed and all is done."""
-        group: list[_Item] = []
+    def _take(self, chores_wait: bool) -> list[Item] | None:
+        """All that waits; `[]` when it is time to think of chores; None when the store was closed and all is done."""
+        group: list[Item] = []
+        self._asleep = not chores_wait  # first this, then the look at what was written elsewhere
         try:
-            item = self._queue.get(timeout=timeout)
+            item = self._queue.get(timeout=IDLE_SECONDS if chores_wait or self._wrote_elsewhere else None)
             while item is not None:
-                if item[1].set_running_or_notify_cancel():
+                if item is not _WAKE and item[1].set_running_or_notify_cancel():
                     group.append(item)
                 if len(group) == GROUP:
                     return group
@@ -129,17 +176,18 @@ class Ingest:
             return group
         return None
 
-    def _commit(self, group: list[_Item]) -> None:
+    def _commit(self, group: Sequence[Item], begun: WriteTransaction | None = None) -> None:
+        """Carry out a group and answer it, in the transaction that has begun or a new one."""
         failure = Unavailable("")
         careful = False
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                outcomes = self._attempt(group, careful, last=attempt == ATTEMPTS)
+                outcomes = self._attempt(group, begun, careful, last=attempt == ATTEMPTS)
             except _OneFailed:
-                careful = True
+                careful, begun = True, None
                 continue
             except (LostConnection, Conflict) as error:
-                failure, careful = error, True
+                failure, careful, begun = error, True, None
                 continue
             except Unavailable as error:
                 failure = error
@@ -149,6 +197,8 @@ class Ingest:
                 failure = Unavailable(f"The operations were not written: {error!r}.")
                 break
             for (_, future), (reply, error_of_operation) in zip(group, outcomes, strict=True):
+                if future.done():  # its request was given up
+                    continue
                 if error_of_operation is None:
                     future.set_result(reply)
                 else:
@@ -160,14 +210,17 @@ class Ingest:
         if isinstance(failure, DiskFailure | InDoubt):  # what reached the write-ahead log may be found there at the next start
             kind = InDoubt
         for _, future in group:
-            future.set_exception(kind(failure.message))
+            if not future.done():
+                future.set_exception(kind(failure.message))
 
     def _give_up(self, failure: DiskFailure) -> None:
         self.must_restart = not isinstance(failure, DamagedFile)
         self.failure = failure.message
         logger.critical("No more writes: %s", failure.message)
 
-    def _attempt(self, group: list[_Item], careful: bool, last: bool) -> list[tuple[Any, Exception | None]]:
+    def _attempt(
+        self, group: Sequence[Item], begun: WriteTransaction | None, careful: bool, last: bool
+    ) -> list[tuple[Any, Exception | None]]:
         """One transaction for the group: a reply or an error for each. Raises when the transaction as a whole failed.
 
         Errors are rare and savepoints are two round trips to PostgreSQL, so the first attempt goes without; when an operation
@@ -175,7 +228,7 @@ class Ingest:
         """
         if self.failure:
             raise Unavailable(self.failure)
-        db = self._database.write()
+        db = begun or self._database.write()
         committed = False
         outcomes: list[tuple[Any, Exception | None]] = []
         try:
@@ -197,8 +250,10 @@ class Ingest:
                 else:
                     if careful:
                         db.release()
+            before = time.monotonic()
             db.commit()
             committed = True
+            self._commit_seconds += (time.monotonic() - before - self._commit_seconds) / 4
         finally:
             if not committed:
                 db.rollback()

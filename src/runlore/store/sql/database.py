@@ -152,7 +152,11 @@ class Database(Protocol):
         ...
 
     def write(self) -> WriteTransaction:
-        """Begin a transaction on the one writing connection. Only one thread may call this."""
+        """Begin a transaction on the one writing connection. Only one thread at a time may call this."""
+        ...
+
+    def write_now(self) -> WriteTransaction | None:
+        """The same where it begins at once and its commit waits for nothing but this machine's disk; else None."""
         ...
 
     def migrate_lock(self, db: Transaction) -> None:

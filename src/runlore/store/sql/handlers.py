@@ -22,6 +22,9 @@ Reply = TypeVar("Reply")
 Handler = Callable[[Transaction, Any], Any]
 Chore = Callable[[Transaction], bool]
 
+SHORT: set[type[Operation[Any]]] = set()
+"""Operations that are done in about a millisecond, whatever they hold and whatever is stored: they may be carried out where
+they came in (`ingest.py`)."""
 HANDLERS: dict[type[Operation[Any]], Handler] = {}
 CHORES: list[Chore] = []
 
@@ -32,7 +35,7 @@ def handler_name(kind: type[Operation[Any]]) -> str:
 
 
 def handles(
-    kind: type[Operation[Reply]],
+    kind: type[Operation[Reply]], *, short: bool = False
 ) -> Callable[[Callable[[Transaction, Any], Reply]], Callable[[Transaction, Any], Reply]]:
     """Register a function as the handler of an operation. Raises `TypeError` on another name or a second handler."""
 
@@ -42,6 +45,8 @@ def handles(
         if kind in HANDLERS:
             raise TypeError(f"{kind.__name__} has two handlers: {HANDLERS[kind].__module__} and {function.__module__}.")
         HANDLERS[kind] = function
+        if short:
+            SHORT.add(kind)
         return function
 
     return register

@@ -13,7 +13,7 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.run_rows import active_run
 
 
-@handles(LogInputs)
+@handles(LogInputs, short=True)
 def log_inputs(db: Transaction, op: LogInputs) -> Empty:
     """A dataset is its name and digest: logged again, the first record of it in the run stays."""
     key = active_run(db, op.run_id)
@@ -35,7 +35,7 @@ def log_inputs(db: Transaction, op: LogInputs) -> Empty:
     return Empty()
 
 
-@handles(LogOutputs)
+@handles(LogOutputs, short=True)
 def log_outputs(db: Transaction, op: LogOutputs) -> Empty:
     """A model logged again takes the new step."""
     _put_models(db, active_run(db, op.run_id), "output", [(model.model_id, model.step) for model in op.models])

@@ -49,7 +49,7 @@ _MODEL_METRIC = (
 _memory = SummaryMemory()
 
 
-@handles(LogMetric)
+@handles(LogMetric, short=True)
 def log_metric(db: Transaction, op: LogMetric) -> Empty:
     """Append one point."""
     append_points(db, active_run(db, op.run_id), (op,))

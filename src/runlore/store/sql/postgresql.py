@@ -98,6 +98,10 @@ class PostgresDatabase:
     def _begin(self, connection: Any, begin: str) -> PostgresTransaction:
         return PostgresTransaction(connection, self._translate, self._hints, self._bulks, begin)
 
+    def write_now(self) -> WriteTransaction | None:
+        """Never: each statement waits for the network."""
+        return None
+
     def migrate_lock(self, db: Transaction) -> None:
         """Wait until no other process migrates this database."""
         db.all("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))

@@ -40,7 +40,7 @@ _MODEL_HISTORY = "mlflow.log-model.history"
 _MODEL_FIELDS = ("run_id", "artifact_path", "utc_time_created", "model_uuid", "flavors")
 
 
-@handles(CreateRun)
+@handles(CreateRun, short=True)
 def create_run(db: Transaction, op: CreateRun) -> RunReply:
     """With `client_run_id`, a run that is already there is the answer."""
     experiment, _, location = active_experiment(db, op.experiment_id)
@@ -106,7 +106,7 @@ def get_run(db: Transaction, op: GetRun) -> RunReply:
     return RunReply(run=read_runs(db, [existing_run(db, op.run_id)])[0])
 
 
-@handles(UpdateRun)
+@handles(UpdateRun, short=True)
 def update_run(db: Transaction, op: UpdateRun) -> UpdateRunReply:
     """A run that goes on has no end: RUNNING and SCHEDULED forget the end time."""
     key = active_run(db, op.run_id)
@@ -136,21 +136,21 @@ def restore_run(db: Transaction, op: RestoreRun) -> Empty:
     return Empty()
 
 
-@handles(LogParam)
+@handles(LogParam, short=True)
 def log_param(db: Transaction, op: LogParam) -> Empty:
     """See `_put_params`."""
     _put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value)])
     return Empty()
 
 
-@handles(SetTag)
+@handles(SetTag, short=True)
 def set_tag(db: Transaction, op: SetTag) -> Empty:
     """See `_put_tags`."""
     _put_tags(db, active_run(db, op.run_id), [(op.key, op.value)])
     return Empty()
 
 
-@handles(DeleteTag)
+@handles(DeleteTag, short=True)
 def delete_tag(db: Transaction, op: DeleteTag) -> Empty:
     """Without its tag `mlflow.runName` a run keeps its name."""
     key = active_run(db, op.run_id)
@@ -189,7 +189,7 @@ def _models(text: str) -> list[Any]:
         return []
 
 
-@handles(LogBatch)
+@handles(LogBatch, short=True)
 def log_batch(db: Transaction, op: LogBatch) -> Empty:
     """All or nothing: an error anywhere undoes the whole operation."""
     key = active_run(db, op.run_id)

@@ -47,6 +47,8 @@ _WRITER_PRAGMAS = ("synchronous = FULL", "journal_size_limit = 67108864", "cache
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -8000", "wal_autocheckpoint = 0")
 _STEPS_BETWEEN_LOOKS = 200_000  # of SQLite's machine: a few milliseconds
 
+_BUSY_SECONDS = 5.0
+
 logger = logging.getLogger("runlore.store")
 
 
@@ -93,6 +95,7 @@ class SqliteDatabase:
         if mode != "wal":
             writer.close()
             raise InvalidState(f"{self.path} can not use a write-ahead log (its journal is {mode!r}). Put it on a local disk.")
+        writer.execute("PRAGMA busy_timeout = 0")  # waiting for others is the business of `write`
         return writer
 
     def _refuse_a_lost_file(self) -> None:
@@ -123,10 +126,23 @@ class SqliteDatabase:
             self._pool.give_back(reader, broken)
 
     def write(self) -> WriteTransaction:
-        """Begin a transaction on the writing connection."""
+        """Begin a transaction on the writing connection, after waiting for another process for up to `_BUSY_SECONDS`."""
+        deadline, pause = time.monotonic() + _BUSY_SECONDS, 0.001
+        while (transaction := self.write_now()) is None:
+            if time.monotonic() > deadline:
+                raise Unavailable("The database is busy: another process has been writing for 5 s. Try again later.")
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return transaction
+
+    def write_now(self) -> WriteTransaction | None:
+        """Begin a transaction on the writing connection; None when another process is writing."""
         if self._writer is None:
             self._writer = self._open_writer()
-        return SqliteTransaction(self._writer, self._translate, self._hints, "BEGIN IMMEDIATE")
+        try:
+            return SqliteTransaction(self._writer, self._translate, self._hints, "BEGIN IMMEDIATE")
+        except _Busy:
+            return None
 
     def migrate_lock(self, db: Transaction) -> None:
         """Nothing to do: BEGIN IMMEDIATE is the lock."""
@@ -207,7 +223,7 @@ class SqliteDatabase:
         connection = None
         try:
             connection = self._module.connect(
-                str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
+                str(self.path), timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
             )
             for pragma in (*_SHARED_PRAGMAS, *pragmas):
                 connection.execute(f"PRAGMA {pragma}")
@@ -241,6 +257,10 @@ class SqliteDatabase:
                 "and point all processes at it."
             ) from None
         return lock
+
+
+class _Busy(Unavailable):
+    """Another process is writing to the file."""
 
 
 class _Reader:
@@ -333,7 +353,7 @@ class _Translator:
         code = getattr(error, "sqlite_errorcode", 0) or 0
         match code & 0xFF:  # extended codes carry the plain one in the low byte
             case 5 | 6:  # BUSY, LOCKED
-                return Unavailable("The database is busy: another process has been writing for 5 s. Try again later.")
+                return _Busy("The database is busy: another process has been writing for 5 s. Try again later.")
             case 9:  # INTERRUPT
                 return RunloreError(f"The query took longer than {READ_SECONDS} s. Ask for less at once.", "DEADLINE_EXCEEDED")
             case 13:

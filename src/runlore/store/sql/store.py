@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from runlore.api.operation import Operation, validated
 from runlore.exceptions import EndpointNotFound
-from runlore.store.ingest import Ingest
+from runlore.store.ingest import Ingest, Item
 from runlore.store.sql import (
     columns,
     compare,
@@ -33,7 +33,7 @@ from runlore.store.sql import (
 )
 from runlore.store.sql.database import READERS, Database, Transaction
 from runlore.store.sql.forks import door, stores
-from runlore.store.sql.handlers import CHORES, HANDLERS
+from runlore.store.sql.handlers import CHORES, HANDLERS, SHORT
 from runlore.store.sql.migrate import migrate
 from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
@@ -90,6 +90,15 @@ class SqlStore:
         if operation.writes():
             return self._ingest.submit(operation)
         return self._readers.submit(self._read, operation)
+
+    def carry_out(self, group: Sequence[Item]) -> bool:
+        """Carry out short writes in the calling thread, if nothing is in the way; False when nothing was done. See `Ingest`."""
+        self._reopen_after_fork()
+        return self._ingest.carry_out(group)
+
+    def is_short(self, kind: type[Operation[Any]]) -> bool:
+        """Whether operations of a kind are writes for `carry_out`."""
+        return kind in SHORT
 
     @property
     def failure(self) -> str | None:
