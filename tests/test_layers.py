@@ -20,7 +20,7 @@ RANKS: list[tuple[str, ...]] = [
     ("spool",),
     ("types", "data"),
     ("client",),
-    ("snapshot",),
+    ("snapshot", "system_metrics"),
     ("fluent",),
     ("artifacts",),
     ("models",),

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 from runlore.version import __version__
 
 if TYPE_CHECKING:
-    from runlore import artifacts, client, data, entities, exceptions, models, pyfunc, sklearn, tracking, types
+    from runlore import (
+        artifacts,
+        client,
+        data,
+        entities,
+        exceptions,
+        models,
+        pyfunc,
+        sklearn,
+        system_metrics,
+        tracking,
+        types,
+    )
     from runlore.client import (
         Image,
         MlflowClient,
@@ -96,8 +108,18 @@ if TYPE_CHECKING:
     )
     from runlore.fluent.search import search_runs
     from runlore.mlflow_alias import install_as_mlflow
+    from runlore.system_metrics import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_samples_before_logging,
+        set_system_metrics_sampling_interval,
+    )
 
-_SUBMODULES = ("artifacts", "client", "data", "entities", "exceptions", "models", "pyfunc", "sklearn", "tracking", "types")
+_SUBMODULES = (
+    "artifacts", "client", "data", "entities", "exceptions", "models", "pyfunc", "sklearn", "system_metrics", "tracking",
+    "types",
+)  # fmt: skip
 
 _NAMES = {
     "client": """
@@ -123,6 +145,9 @@ _NAMES = {
         ActiveRun active_run delete_run end_run get_parent_run get_run last_active_run restore_run start_run""",
     "fluent.search": "search_runs",
     "mlflow_alias": "install_as_mlflow",
+    "system_metrics": """
+        disable_system_metrics_logging enable_system_metrics_logging set_system_metrics_node_id
+        set_system_metrics_samples_before_logging set_system_metrics_sampling_interval""",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
@@ -148,6 +173,8 @@ __all__ = [
     "delete_run",
     "delete_tag",
     "diff_runs",
+    "disable_system_metrics_logging",
+    "enable_system_metrics_logging",
     "end_run",
     "entities",
     "exceptions",
@@ -202,11 +229,15 @@ __all__ = [
     "set_logged_model_tags",
     "set_model_version_tag",
     "set_registry_uri",
+    "set_system_metrics_node_id",
+    "set_system_metrics_samples_before_logging",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "system_metrics",
     "tracking",
     "types",
 ]

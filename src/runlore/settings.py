@@ -10,6 +10,14 @@ from functools import cache
 
 import msgspec
 
+SYSTEM_METRICS = {
+    "enabled": ("RUNLORE_SYSTEM_METRICS", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"),
+    "interval": ("RUNLORE_SYSTEM_METRICS_SAMPLING_INTERVAL", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"),
+    "samples": ("RUNLORE_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING"),
+    "node_id": ("RUNLORE_SYSTEM_METRICS_NODE_ID", "MLFLOW_SYSTEM_METRICS_NODE_ID"),
+}
+"""The variables of each setting of system metrics: functions set the first, either is read."""
+
 
 class Settings(msgspec.Struct, frozen=True):
     """Values of the environment; `None` where a variable is unset or empty."""
@@ -38,6 +46,14 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_SNAPSHOT`: "0" records nothing of what produced a run; "git,packages" these parts; "-changes" all but this."""
     snapshot_env: str | None = None
     """`RUNLORE_SNAPSHOT_ENV`: further environment variables to record, "MY_SETTING,APP_*"."""
+    system_metrics: str | None = None
+    """"true": system metrics are recorded of every run that does not say otherwise."""
+    system_metrics_interval: str | None = None
+    """Seconds between two looks at the machine."""
+    system_metrics_samples: str | None = None
+    """How many samples one point is the mean of."""
+    system_metrics_node_id: str | None = None
+    """A name of the machine, which its metrics carry."""
 
 
 def read_settings(environ: dict[str, str] | None = None) -> Settings:
@@ -46,6 +62,9 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
 
     def value(name: str, mlflow: str | None = None) -> str | None:
         return env.get(f"RUNLORE_{name}") or env.get(f"MLFLOW_{mlflow or name}") or None
+
+    def first(variables: tuple[str, ...]) -> str | None:
+        return next((env[variable] for variable in variables if env.get(variable)), None)
 
     xdg = env.get("XDG_CONFIG_HOME")
     return Settings(
@@ -65,6 +84,10 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
         snapshot=env.get("RUNLORE_SNAPSHOT") or None,
         snapshot_env=env.get("RUNLORE_SNAPSHOT_ENV") or None,
+        system_metrics=first(SYSTEM_METRICS["enabled"]),
+        system_metrics_interval=first(SYSTEM_METRICS["interval"]),
+        system_metrics_samples=first(SYSTEM_METRICS["samples"]),
+        system_metrics_node_id=first(SYSTEM_METRICS["node_id"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside an open run without being asked: its snapshot is taken.
+"""What goes on beside an open run: its snapshot is taken, its machine watched.
 
 `start_run` calls `begin`, the end of a run calls `finish`; a run that ends with its process is finished here, before
 `context.py` ends it. None of it can fail a run.
@@ -10,12 +10,14 @@ import atexit
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from runlore.exceptions import InvalidParameter
 from runlore.fluent.context import OpenRun
 from runlore.settings import read_settings
 from runlore.snapshot import SnapshotRecorder
+from runlore.system_metrics import SystemMetricsMonitor, wanted
 
 logger = logging.getLogger("runlore")
 
@@ -49,14 +51,22 @@ def finish(run_id: str) -> None:
 
 
 def _started(opened: OpenRun, resumed: bool, log_system_metrics: bool | None) -> list[Recorder]:
-    settings = read_settings()
-    recorders: list[Recorder] = []
-    try:
+    """The recorders that are wanted. A setting that makes no sense is said, and harms nothing but its own recorder."""
+    settings, number = read_settings(), rank()
+    makers: list[Callable[[], Recorder]] = []
+    if not (resumed and number):  # the first of several processes that share a run speaks for all
         choice, variables = settings.snapshot, settings.snapshot_env or ""
-        if not (resumed and rank()):  # the first of several processes that share a run speaks for all
-            recorders.append(SnapshotRecorder(opened.client, opened.run_id, resumed, choice, variables))
-    except InvalidParameter as error:
-        logger.warning("%s Nothing is recorded.", error.message)
+        makers.append(lambda: SnapshotRecorder(opened.client, opened.run_id, resumed, choice, variables))
+    if wanted(log_system_metrics):
+        started = opened.run.info.start_time if resumed else None
+        node = f"rank_{number}" if number else None  # processes that share a run may run on several machines
+        makers.append(lambda: SystemMetricsMonitor(opened.client, opened.run_id, started, node))
+    recorders: list[Recorder] = []
+    for make in makers:
+        try:
+            recorders.append(make())
+        except InvalidParameter as error:
+            logger.warning("%s Nothing is recorded by it.", error.message)
     return recorders
 
 

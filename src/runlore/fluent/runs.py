@@ -44,9 +44,9 @@ def start_run(
     * `run_id` (or `RUNLORE_RUN_ID`, `MLFLOW_RUN_ID` in the environment, for the first run of a process) resumes a run.
     * `nested=True` allows a run inside the active one, which becomes its parent. `parent_run_id` names another parent.
     * `description` is shown as the run's note.
-    * `log_system_metrics` is accepted; system metrics are not recorded yet.
+    * `log_system_metrics` says whether system metrics are recorded, whatever the environment says.
 
-    The new run is tagged with user, script, and git commit.
+    The new run is tagged with user, script and git commit; what produced it is recorded beside it (docs/guides/snapshots.md).
     """
     active = context.stack()
     if active and not nested:
