@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
+import signal
 import sys
 import threading
 from pathlib import Path
 
+from runlore.api.metrics import LogMetric
 from runlore.api.runs import CreateRun, GetRun, LogBatch, LogParam, MetricPoint, ParamEntry
 from runlore.exceptions import Unavailable
 from runlore.store.base import Store, open_store
@@ -26,6 +29,20 @@ def write(store: Store, run_id: str) -> None:
 
     for worker in range(4):
         threading.Thread(target=work, args=(worker,)).start()
+
+
+def burst(store: Store, run_ids: str) -> None:
+    """Log growing numbers to some runs, a few at once and then none for a while, until SIGTERM."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    value, lots = 0, random.Random(run_ids)
+    while not ended.wait(lots.uniform(0.0, 0.4)):
+        for _ in range(lots.randrange(1, 20)):
+            value += 1
+            for run_id in run_ids.split(","):
+                store.call(LogMetric(run_id=run_id, key="loss", value=value, timestamp=value, step=value))
+        os.write(1, b"%d\n" % value)
+    store.close()
 
 
 def fork(store: Store, run_id: str) -> None:
@@ -153,7 +170,8 @@ if __name__ == "__main__":
     opened = open_store(sys.argv[2])
     run = sys.argv[3] if len(sys.argv) > 3 else opened.call(CreateRun()).run.info.run_id
     actions = {
-        "write": write, "fork": fork, "outlive": outlive, "fork-while-busy": fork_while_busy, "full": full, "error": fail,
+        "write": write, "burst": burst,
+        "fork": fork, "outlive": outlive, "fork-while-busy": fork_while_busy, "full": full, "error": fail,
         "nothing": nothing,
     }  # fmt: skip
     actions[sys.argv[1]](opened, run)

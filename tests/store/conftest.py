@@ -61,7 +61,7 @@ class Databases:
         yield self._cluster.uri(name)
         with psycopg.connect(self._cluster.uri(name), autocommit=True) as connection:
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
-            kept = {"schema_version", "experiment", "counter"}
+            kept = {"schema_version", "experiment", "counter", "secret"}
             empty = [f"DELETE FROM {table}" for (table,) in tables if table not in kept]
             connection.execute("; ".join(["SET session_replication_role = replica", *empty, *_AS_NEW]))
         self._free.append(name)
@@ -72,6 +72,7 @@ _AS_NEW = (
     "UPDATE experiment SET name = 'Default', deleted_time = NULL",
     "DELETE FROM counter WHERE name <> 'experiment'",
     "UPDATE counter SET next = 1",
+    "INSERT INTO change_mark (position, at, changes) VALUES (0, 0, '[]')",
 )
 
 

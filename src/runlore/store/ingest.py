@@ -30,6 +30,7 @@ from runlore.store.sql.database import (
     Transaction,
     WriteTransaction,
 )
+from runlore.store.sql.marks import Marks
 
 CAPACITY = 10_000
 """Operations that may wait; one more is refused with `LimitExceeded`."""
@@ -57,11 +58,19 @@ class _OneFailed(Exception):
 class Ingest:
     """The writer thread of one database and the queue before it.
 
-    `answer` carries out one operation in a transaction; each of `chores` returns True while more is left to do.
+    `answer` carries out one operation in a transaction; each of `chores` returns True while more is left to do; `marks` tell
+    listeners what changed.
     """
 
-    def __init__(self, database: Database, answer: Answer, chores: Sequence[Callable[[Transaction], bool]] = ()) -> None:
-        self._database, self._answer, self._chores = database, answer, chores
+    def __init__(
+        self,
+        database: Database,
+        answer: Answer,
+        chores: Sequence[Callable[[Transaction], bool]] = (),
+        marks: Marks | None = None,
+    ) -> None:
+        self._database, self._answer, self._marks = database, answer, marks
+        self._chores = (*chores, marks.tend) if marks else tuple(chores)
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._closed = self._asleep = self._wrote_elsewhere = False
         self._commit_seconds = 0.0  # recent average
@@ -250,10 +259,14 @@ class Ingest:
                 else:
                     if careful:
                         db.release()
+            if self._marks:
+                self._marks.write(db, [(item[0], done[0]) for item, done in zip(group, outcomes, strict=True) if done[1] is None])
             before = time.monotonic()
             db.commit()
             committed = True
             self._commit_seconds += (time.monotonic() - before - self._commit_seconds) / 4
+            if self._marks:
+                self._marks.committed()
         finally:
             if not committed:
                 db.rollback()

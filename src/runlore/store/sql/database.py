@@ -159,6 +159,10 @@ class Database(Protocol):
         """The same where it begins at once and its commit waits for nothing but this machine's disk; else None."""
         ...
 
+    def version(self) -> int | str:
+        """A value that is another one after every commit, whichever process made it. Meaningful in this process only."""
+        ...
+
     def migrate_lock(self, db: Transaction) -> None:
         """Wait until no other process migrates this database; released at the end of the transaction."""
         ...

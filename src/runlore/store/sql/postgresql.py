@@ -102,6 +102,13 @@ class PostgresDatabase:
         """Never: each statement waits for the network."""
         return None
 
+    def version(self) -> int | str:
+        """Which transactions of this PostgreSQL server have ended."""
+        with self.read() as db:
+            row = db.one("SELECT pg_current_snapshot()::text")
+        assert row is not None
+        return str(row[0])
+
     def migrate_lock(self, db: Transaction) -> None:
         """Wait until no other process migrates this database."""
         db.all("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))

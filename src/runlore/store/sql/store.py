@@ -16,6 +16,7 @@ from runlore.store.sql import (
     compare,
     dashboard,
     delivery,
+    events,
     experiments,
     inputs,
     logged_models,
@@ -34,13 +35,14 @@ from runlore.store.sql import (
 from runlore.store.sql.database import READERS, Database, Transaction
 from runlore.store.sql.forks import door, stores
 from runlore.store.sql.handlers import CHORES, HANDLERS, SHORT
+from runlore.store.sql.marks import Marks
 from runlore.store.sql.migrate import migrate
 from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    columns, compare, dashboard, delivery, experiments, inputs, logged_models, metrics, notes, purge, registry,
+    columns, compare, dashboard, delivery, events, experiments, inputs, logged_models, metrics, notes, purge, registry,
     released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
@@ -68,7 +70,7 @@ class SqlStore:
 
     def _open(self, database: Database) -> None:
         self._database = database
-        self._ingest = Ingest(database, answer, CHORES)
+        self._ingest = Ingest(database, answer, CHORES, Marks())
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
         self._process = os.getpid()  # last: other threads of a forked child look at it
 
@@ -109,6 +111,11 @@ class SqlStore:
     def must_restart(self) -> bool:
         """Whether the store failed in a way that a new process may get over: the disk refused a write."""
         return self._ingest.must_restart
+
+    def version(self) -> int | str:
+        """A value that is another one after every commit by anybody; cheap enough to ask for ten times a second."""
+        self._reopen_after_fork()
+        return self._database.version()
 
     def secret(self, name: str) -> bytes:
         """A key of this store's own, the same for every process that opens it."""
