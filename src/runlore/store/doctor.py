@@ -26,12 +26,11 @@ from runlore.exceptions import InvalidState, NotFound, RunloreError
 from runlore.store.base import artifact_uri
 from runlore.store.sql.checkup import Finding, check_postgresql, check_runs, check_schema
 from runlore.store.sql.database import Database
+from runlore.store.sql.file_systems import NETWORK_FILE_SYSTEMS, file_system
 from runlore.store.sql.sqlite import (
     FIRST_SAFE_VERSION,
-    NETWORK_FILE_SYSTEMS,
     SqliteDatabase,
     driver,
-    file_system,
 )
 from runlore.store.sql.store import answer
 

@@ -260,7 +260,8 @@ class Ingest:
                     if careful:
                         db.release()
             if self._marks:
-                self._marks.write(db, [(item[0], done[0]) for item, done in zip(group, outcomes, strict=True) if done[1] is None])
+                replies = zip(group, outcomes, strict=True)
+                self._marks.write(db, [(item[0], reply) for item, (reply, error) in replies if error is None])
             before = time.monotonic()
             db.commit()
             committed = True

@@ -37,12 +37,9 @@ from runlore.store.sql.database import (
     WriteTransaction,
     clock,
 )
+from runlore.store.sql.file_systems import refuse_network_file_system
 
 FIRST_SAFE_VERSION = (3, 51, 3)
-NETWORK_FILE_SYSTEMS = {
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "ocfs2", "gfs2",
-    "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "fuse.mount-s3",
-}  # fmt: skip
 _SHARED_PRAGMAS = ("foreign_keys = ON", "case_sensitive_like = ON", "mmap_size = 0", "temp_store = MEMORY")
 _WRITER_PRAGMAS = ("synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -16000")
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -8000", "wal_autocheckpoint = 0")
@@ -391,30 +388,3 @@ class _Translator:
             case 14:
                 return Unavailable(f"The database file can not be opened: {error}.")
         return error
-
-
-def refuse_network_file_system(directory: Path) -> None:
-    """Raise `InvalidState` when `directory` is on a file system whose locks SQLite's write-ahead log can not trust."""
-    kind = file_system(directory)
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise InvalidState(
-            f"{directory} is on a network file system ({kind}), where a SQLite database gets corrupted. Put it on a local disk "
-            "(RUNLORE_DIR=/local/path), or use PostgreSQL or a `runlore server`."
-        )
-
-
-def file_system(directory: Path) -> str | None:
-    """The type of the file system that holds `directory` (Linux; None elsewhere)."""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return None
-    place = os.fspath(directory.resolve())
-    best, kind = -1, None
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        mount = fields.split(" ")[4].replace("\\040", " ")
-        inside = place == mount or place.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= best:  # later mounts cover earlier ones
-            best, kind = len(mount), rest.split(" ", 1)[0]
-    return kind
