@@ -42,13 +42,13 @@ class GroupedColumn(Value):
 
 class GroupTable(Entity):
     """A window of the groups. `keys[column][i]` is what the members of group `i` share (of bins: the lower edge, and
-    `upper_edges[column][i]` the upper one), `sizes[i]` how many they are, and `filters[i]` the filter that finds them: put it
-    into `QueryRuns`. `total` counts all groups, `runs` all runs in them."""
+    `upper_edges[column][i]` the upper one), `sizes[i]` how many they are, and `filters[i]` the filter that finds them, for
+    `QueryRuns` (None where the grammar's quotes can not hold a value). `total` counts all groups, `runs` all runs in them."""
 
     keys: dict[str, list[Cell]] = field(default_factory=dict)
     upper_edges: dict[str, list[float | None]] = field(default_factory=dict)
     sizes: list[int] = field(default_factory=list)
-    filters: list[str] = field(default_factory=list)
+    filters: list[str | None] = field(default_factory=list)
     columns: dict[str, GroupedColumn] = field(default_factory=dict)
     total: int = 0
     runs: int = 0

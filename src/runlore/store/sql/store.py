@@ -18,6 +18,8 @@ from runlore.store.sql import (
     delivery,
     events,
     experiments,
+    groups,
+    histograms,
     inputs,
     logged_models,
     metrics,
@@ -42,8 +44,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    columns, compare, dashboard, delivery, events, experiments, inputs, logged_models, metrics, notes, purge, registry,
-    released, runs, search, search_runs, series, trash, views,
+    columns, compare, dashboard, delivery, events, experiments, groups, histograms, inputs, logged_models, metrics,
+    notes, purge, registry, released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
