@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
 from itertools import pairwise
 
+import msgspec
 import pytest
 
+from runlore.api.dashboard import GetRunOverview
 from runlore.api.logged_models import CreateLoggedModel, GetLoggedModel
 from runlore.api.metrics import GetMetricHistory, GetMetricHistoryBulk, GetMetricHistoryBulkInterval, LogMetric
 from runlore.api.runs import CreateRun, DeleteRun, GetRun, LogBatch, MetricPoint
@@ -178,6 +181,33 @@ def test_a_thousand_metrics_of_one_point(store: Store) -> None:
     metrics = store.call(GetRun(run_id=run_id)).run.data.metrics
     assert metrics == {f"layer{number}/grad": -float(number) for number in range(1_000)}
     assert [metric.value for metric in history(store, run_id, "layer517/grad")] == [517.0, -517.0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_points_of_one_call_count_as_points_of_many(store: Store, seed: int) -> None:
+    """Whichever way the store counts them: by columns, or one by one where some of them may be repeats."""
+    chance = random.Random(seed)
+    points = []
+    for key in ("a", "b", "c")[: 1 + seed % 3]:
+        step, time = 0, 1_000
+        for _ in range(chance.randrange(20, 60)):
+            step += chance.choice([1, 5] if seed < 4 else [1, 0, -2])
+            time += chance.choice([1, 50] if seed % 4 else [0, -1, 1])
+            value = chance.choice([math.nan, math.inf, -math.inf, -0.0, 1.7e308, chance.random()] if seed % 2 else [0.5, 0.25])
+            points.append((key, value, step, time))
+    chance.shuffle(points) if seed in (3, 7) else points.sort(key=lambda point: point[2:])
+    whole, single = new_run(store), new_run(store)
+    log(store, whole, ("a", 0.5, 0, 1_000), ("b", 0.5, 3, 1_000))
+    log(store, single, ("a", 0.5, 0, 1_000), ("b", 0.5, 3, 1_000))
+
+    log(store, whole, *points)
+    for point in points:
+        log(store, single, point)
+
+    for one, other in zip(*(store.call(GetRunOverview(run_id=run_id)).metrics for run_id in (whole, single)), strict=True):
+        assert one.mean == pytest.approx(other.mean, nan_ok=True)
+        assert repr(msgspec.structs.replace(one, mean=0.0)) == repr(msgspec.structs.replace(other, mean=0.0))
+    assert repr(rows(history(store, whole, "a"))) == repr(rows(history(store, single, "a")))
 
 
 def test_models_and_datasets_of_points(store: Store) -> None:

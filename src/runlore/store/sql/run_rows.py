@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -116,6 +116,13 @@ def read_runs(db: Transaction, run_keys: Sequence[int]) -> list[Run]:
         for key in run_keys
         if key in infos
     ]
+
+
+def new_run(row: Row, tags: Mapping[str, str]) -> Run:
+    """A run that was just made, from its `INFO_COLUMNS` and its tags."""
+    tag_list = [RunTag(key=key, value=value) for key, value in sorted(tags.items())]
+    data = RunData(metric_list=[], param_list=[], tag_list=tag_list)
+    return Run(info=_info(row), data=data, inputs=RunInputs(), outputs=RunOutputs())
 
 
 def _info(row: Row) -> RunInfo:

@@ -26,12 +26,12 @@ from runlore.api.runs import (
 )
 from runlore.entities import Empty, RunStatus
 from runlore.exceptions import InvalidParameter, NotFound
-from runlore.store.sql.database import Transaction
+from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.experiment_rows import active_experiment
 from runlore.store.sql.handlers import handles
-from runlore.store.sql.metrics import append_points
+from runlore.store.sql.metrics import append_points, log_points
 from runlore.store.sql.run_names import random_name
-from runlore.store.sql.run_rows import active_run, existing_run, read_info, read_runs, run_key
+from runlore.store.sql.run_rows import active_run, existing_run, new_run, read_info, read_runs, run_key
 from runlore.store.sql.tags import MAX_TAG_VALUE, checked_name
 
 NAME_TAG = "mlflow.runName"
@@ -49,15 +49,15 @@ def create_run(db: Transaction, op: CreateRun) -> RunReply:
     tags = {tag.key: tag.value for tag in op.tags}
     name = _name(op.run_name, tags.get(NAME_TAG, ""))
     tags[NAME_TAG] = name
-    key = _insert_run(db, op, (experiment, location), name, op.user_id or tags.get(USER_TAG, ""))
-    if key is None:
+    row = _insert_run(db, op, (experiment, location), name, op.user_id or tags.get(USER_TAG, ""))
+    if row is None:
         return _made_meanwhile(db, op, experiment)
-    _put_tags(db, key, tags.items())
-    return RunReply(run=read_runs(db, [key])[0])
+    _write_tags(db, row[0], {checked_name(key): value for key, value in tags.items()})
+    return RunReply(run=new_run(row, tags))
 
 
-def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], name: str, user_id: str) -> int | None:
-    """The key of the new run; None when the id that the client chose is taken."""
+def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], name: str, user_id: str) -> Row | None:
+    """The `INFO_COLUMNS` of the new run; None when the id that the client chose is taken."""
     while True:
         run_id = (op.client_run_id or uuid4().hex).lower()
         key = run_key(run_id)
@@ -69,7 +69,7 @@ def _insert_run(db: Transaction, op: CreateRun, experiment: tuple[int, str], nam
             (key, run_id, experiment[0], name, user_id, RunStatus.RUNNING, start, artifact_uri, db.now),
         )
         if made:
-            return key
+            return key, run_id, experiment[0], name, user_id, RunStatus.RUNNING, start, None, artifact_uri, None
         if op.client_run_id:
             return None
 
@@ -192,6 +192,9 @@ def _models(text: str) -> list[Any]:
 @handles(LogBatch, short=True)
 def log_batch(db: Transaction, op: LogBatch) -> Empty:
     """All or nothing: an error anywhere undoes the whole operation."""
+    if op.metrics and not op.params and not op.tags:
+        log_points(db, op.run_id, op.metrics)
+        return Empty()
     key = active_run(db, op.run_id)
     if op.params:
         _refuse_duplicates(op.params)
@@ -246,6 +249,10 @@ def _put_tags(db: Transaction, key: int, tags: Iterable[tuple[str, str]]) -> Non
             db.execute("UPDATE run SET name = ? WHERE run_key = ?", (rows[NAME_TAG], key))
         else:
             del rows[NAME_TAG]
+    _write_tags(db, key, rows)
+
+
+def _write_tags(db: Transaction, key: int, rows: dict[str, str]) -> None:
     if rows:
         db.many(
             "INSERT INTO run_tag (run_key, key, value) VALUES (?, ?, ?) "

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
+from itertools import islice
+from operator import lt
 from threading import Lock
 from typing import Any
 
@@ -48,6 +50,38 @@ _UPDATE_EXTREMES = _UPDATE + _EXTREMES + _WHERE
 _UPDATE_REST = _UPDATE + _EXTREMES + _REST + _WHERE
 
 
+class Columns:
+    """Points of one metric in order of arrival, as columns."""
+
+    __slots__ = ("points", "steps", "times", "values")
+
+    def __init__(self, points: list[Point]) -> None:
+        self.points = points
+        self.steps = [point.step for point in points]
+        self.times = [point.timestamp for point in points]
+        self.values = [point.value for point in points]
+
+    def are_new(self, summary: Summary | None) -> bool:
+        """True where steps or times rise all along from beyond those of the metric: then none of the points can be a repeat."""
+        steps, times = self.steps, self.times
+        return ((summary is None or steps[0] > summary.greatest_step) and _rises(steps)) or (
+            (summary is None or times[0] > summary.max_time) and _rises(times)
+        )
+
+    def last(self) -> int:
+        """The place of the point with the greatest (step, time), ties by arrival."""
+        steps, times = self.steps, self.times
+        if steps[-1] == max(steps) and times[-1] == max(times):
+            return len(steps) - 1
+        pairs = list(zip(steps, times, strict=True))
+        pairs.reverse()
+        return len(pairs) - 1 - pairs.index(max(pairs))
+
+
+def _rises(numbers: list[int]) -> bool:
+    return all(map(lt, numbers, islice(numbers, 1, None)))
+
+
 class Summary:
     """What is known of one metric of one run, and what a call changes in it.
 
@@ -78,16 +112,45 @@ class Summary:
         self.min_step: int | None = None  # None = unchanged
         self.max_step: int | None = None
 
+    def add_columns(self, columns: Columns) -> None:
+        """Count points in: the same as `add` for each of them."""
+        self.count += len(columns.points)
+        self._see_last(columns.points[columns.last()])
+        self.greatest_step = max(self.greatest_step, max(columns.steps))
+        self.max_time = max(self.max_time, max(columns.times))
+        finite = columns.values
+        if not math.isfinite(sum(finite)):
+            finite = [value for value in finite if math.isfinite(value)]
+            self.non_finite += len(columns.values) - len(finite)
+        if not finite:
+            return
+        total = sum(finite, self.sum_value)
+        if math.isfinite(total):
+            self.sum_value = total
+        else:
+            for value in finite:
+                self.sum_value = _clamped(self.sum_value + value)
+        low, high = min(finite), max(finite)
+        if self.min_value is None or low < self.min_value:
+            self.min_value, self.min_step, self.extremes = low, columns.steps[columns.values.index(low)], True
+        if self.max_value is None or high > self.max_value:
+            self.max_value, self.max_step, self.extremes = high, columns.steps[columns.values.index(high)], True
+
+    def _see_last(self, point: Point) -> None:
+        """Note a point that may be the last one."""
+        step, time = point.step, point.timestamp
+        if step > self.last_step or (step == self.last_step and time >= self.last_time):
+            self.last_step, self.last_time, self.newer = step, time, True
+            self.last_value = point.value if point.value == point.value else None
+            reference = (point.model_id, point.dataset_name, point.dataset_digest)
+            if reference != self.reference:
+                self.reference, self.referred = reference, True
+
     def add(self, point: Point) -> None:
         """Count a point in."""
         value, step, time = point.value, point.step, point.timestamp
         self.count += 1
-        if step > self.last_step or (step == self.last_step and time >= self.last_time):
-            self.last_step, self.last_time, self.newer = step, time, True
-            self.last_value = value if value == value else None
-            reference = (point.model_id, point.dataset_name, point.dataset_digest)
-            if reference != self.reference:
-                self.reference, self.referred = reference, True
+        self._see_last(point)
         if step > self.greatest_step:
             self.greatest_step = step
         if time > self.max_time:
@@ -95,13 +158,16 @@ class Summary:
         if not math.isfinite(value):
             self.non_finite += 1
             return
-        # Clamped: a sum that is infinite could become NaN, which SQLite can not hold.
-        total = self.sum_value + value
-        self.sum_value = total if -_GREATEST <= total <= _GREATEST else math.copysign(_GREATEST, total)
+        self.sum_value = _clamped(self.sum_value + value)
         if self.min_value is None or value < self.min_value:
             self.min_value, self.min_step, self.extremes = value, step, True
         if self.max_value is None or value > self.max_value:
             self.max_value, self.max_step, self.extremes = value, step, True
+
+
+def _clamped(total: float) -> float:
+    """A sum that is infinite could become NaN, which SQLite can not hold."""
+    return total if -_GREATEST <= total <= _GREATEST else math.copysign(_GREATEST, total)
 
 
 def new_summary(series: int, first: Point) -> Summary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from runlore.exceptions import InvalidParameter
@@ -26,6 +27,7 @@ class Pair(Protocol):
         ...
 
 
+@lru_cache(10_000)
 def checked_name(name: str, parameter: str = "key") -> str:
     """The name of a param, metric or tag, if it is one. `parameter` is what the request calls it.
 
