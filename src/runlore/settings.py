@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True):
     username: str | None = None
     password: str | None = None
     token: str | None = None
+    postgres_readers: str | None = None
+    """`RUNLORE_POSTGRES_READERS`: connections of one process to PostgreSQL that read, at most (8); one more is for writing."""
     directory: str | None = None
     """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
     config_directory: str | None = None
@@ -79,6 +81,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
+        postgres_readers=env.get("RUNLORE_POSTGRES_READERS") or None,
         no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),

@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 class Served:
     """One server process at a time, on one store and one port."""
 
-    def __init__(self, store: str, directory: Path, before: Sequence[str] = ()) -> None:
+    def __init__(self, store: str, directory: Path, before: Sequence[str] = (), options: Sequence[str] = ()) -> None:
         self.store, self.before = store, list(before)
-        self._options = ["--store", store, "--artifacts", str(directory / "artifacts")]
+        self._options = ["--store", store, "--artifacts", str(directory / "artifacts"), *options]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -80,6 +80,10 @@ class Served:
         self.process.terminate()
         assert self.wait() == 0, "\n".join(self.lines)
 
+    def children(self) -> list[int]:
+        """The processes that the server's own process started."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
     def memory(self) -> int:
         """Resident memory in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -87,9 +91,9 @@ class Served:
 
 
 @contextmanager
-def serving(store: str, directory: Path, before: Sequence[str] = ()) -> Iterator[Served]:
+def serving(store: str, directory: Path, before: Sequence[str] = (), options: Sequence[str] = ()) -> Iterator[Served]:
     """A server for the time of the block."""
-    served = Served(store, directory, before)
+    served = Served(store, directory, before, options)
     try:
         served.start()
         yield served

@@ -144,6 +144,20 @@ def test_mlflows_option_names_are_understood(tmp_path: Path) -> None:
         assert (tmp_path / "files" / "0" / "f").read_bytes() == b"x"
 
 
+def test_sqlite_is_served_by_one_process_whatever_was_asked_for(tmp_path: Path) -> None:
+    """MLflow's users start servers with --workers: it is no reason not to start."""
+    command = [*RUNLORE, "server", "--port", "0", "--workers", "4", "--store", "store"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            reason, line = process.stderr.readline(), process.stderr.readline()
+        finally:
+            process.kill()
+    assert "one writer at a time" in reason
+    assert "--workers 4 needs --store postgresql://" in reason
+    assert re.search(r"serves \S+ at http://localhost:\d+$", line.strip())
+
+
 def test_ui_opens_the_directory_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with running("ui", "other", "--port", "0", "--no-browser", cwd=tmp_path) as (_, line, wire):

@@ -38,9 +38,16 @@ from runlore.store import location
 )
 @click.option("--insecure-no-auth", is_flag=True, help="Let an address other than loopback be used, without any password.")
 @click.option("--serve-artifacts", is_flag=True, hidden=True, help="MLflow's option; artifacts are always served.")
-@click.option("--workers", "-w", type=int, hidden=True, help="MLflow's option; one process serves all.")
+@click.option(
+    "--workers",
+    "-w",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that share the work; more than one needs PostgreSQL.",
+)
 @click.help_option("--help")
-def server(serve_artifacts: bool, workers: int | None, **chosen: Any) -> None:
+def server(serve_artifacts: bool, **chosen: Any) -> None:
     """Serve a store to Runlore clients, MLflow clients and browsers.
 
     \b
@@ -48,7 +55,7 @@ def server(serve_artifacts: bool, workers: int | None, **chosen: Any) -> None:
       runlore server
       runlore server --port 5001 --store ./experiments
       runlore server --store sqlite:///team.db --artifacts /data/artifacts
-      runlore server --store postgresql://runlore@db/runlore --artifacts s3://bucket/runlore
+      runlore server --store postgresql://runlore@db/runlore --artifacts s3://bucket/runlore --workers 4
     \b
     Clients:
       MLFLOW_TRACKING_URI=http://localhost:5000 python train.py

@@ -1,4 +1,4 @@
-"""One server process: bind, say what is served and where, serve, stop after the last answer."""
+"""A server process, or several: bind, say what is served and where, serve, stop after the last answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
@@ -17,8 +20,10 @@ from runlore.exceptions import InvalidState, Unavailable
 from runlore.server.app import App
 from runlore.server.protocol import BoundedProtocol, BoundedServer
 from runlore.server.security import is_loopback
-from runlore.store.base import open_store
+from runlore.server.workers import supervise
+from runlore.store.base import is_postgresql, open_store
 from runlore.store.http import HttpStore
+from runlore.store.sql.postgresql import connections_of_a_process, psycopg
 from runlore.store.sql.store import SqlStore
 from runlore.version import __version__
 
@@ -39,6 +44,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int = DEFAULT_PORT
     allowed_hosts: tuple[str, ...] = ()
     insecure_no_auth: bool = False
+    workers: int = 1
+    """Processes, on a PostgreSQL store on Linux; one process serves all others."""
 
 
 def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None = None) -> None:
@@ -49,27 +56,85 @@ def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None
     """
     _check_exposure(options)
     os.umask(0o077)
-    listener = bind(options.host, options.port)
-    store = None
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    with closing(bind(options.host, options.port)) as listener:
+        if options.workers > 1 and (reason := _why_one_process(options)):
+            tell(reason)
+        elif options.workers > 1:
+            port: int = listener.getsockname()[1]
+            listener.close()
+            _serve_with_workers(msgspec.structs.replace(options, port=port), tell)
+            return
+        url = address_of(listener)
+
+        def introduce(store: SqlStore) -> None:
+            _introduce(options, tell, store.uri, url)
+
+        _serve_on(listener, options, introduce, (lambda: on_ready(url)) if on_ready else None)
+
+
+def _why_one_process(options: Options) -> str | None:
+    if not is_postgresql(options.store):
+        return (
+            "One process serves it: a SQLite database has one writer at a time, and several processes would wait for each "
+            f"other. --workers {options.workers} needs --store postgresql://…"
+        )
+    return None if sys.platform == "linux" else "One process serves it: --workers works on Linux."
+
+
+def _serve_with_workers(options: Options, tell: Tell) -> None:
+    psycopg()  # here, for all
+    with closing(bind(options.host, options.port, shared=True)) as reserved:  # keeps the port while nobody listens
+        url = address_of(reserved)
+
+        def work(ready: Callable[[], object], orphaned: Callable[[], bool]) -> None:
+            with closing(bind(options.host, options.port, shared=True)) as listener:
+                _serve_on(listener, options, lambda store: None, ready, orphaned)
+
+        supervise(options.workers, work, tell, lambda: _introduce(options, tell, options.store or "", url))
+
+
+def _introduce(options: Options, tell: Tell, uri: str, url: str) -> None:
+    place = without_password(uri)
+    if is_postgresql(uri):
+        count = options.workers * connections_of_a_process()
+        processes = f"{options.workers} processes" if options.workers > 1 else "1 process"
+        place += f" ({processes}, {count} connections at most)"
+    tell(f"Runlore {__version__} serves {place} at {url}")
+    if options.insecure_no_auth and not is_loopback(options.host):
+        tell(_WARNING.format(place=url))
+
+
+def _serve_on(
+    listener: socket.socket,
+    options: Options,
+    introduce: Callable[[SqlStore], object],
+    on_ready: Callable[[], object] | None,
+    orphaned: Callable[[], bool] = bool,
+) -> None:
+    store = open_store(options.store, options.artifacts)
     try:
-        store = open_store(options.store, options.artifacts)
         if isinstance(store, HttpStore) or not isinstance(store, SqlStore):
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
-        app = App(store, options.host, options.allowed_hosts)
-        url = address_of(listener)
-        running = BoundedServer(configuration(app), (lambda: on_ready(url)) if on_ready else None, lambda: store.must_restart)
+        running = BoundedServer(
+            configuration(App(store, options.host, options.allowed_hosts)), on_ready, lambda: store.must_restart or orphaned()
+        )
         _stop_on_signals(running)
-        tell(f"Runlore {__version__} serves {store.uri} at {url}")
-        if options.insecure_no_auth and not is_loopback(options.host):
-            tell(_WARNING.format(place=url))
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+        introduce(store)
         running.run(sockets=[listener])
         if store.must_restart:
             raise Unavailable(f"Stopped, because nothing more can be acknowledged. {store.failure}")
     finally:
-        listener.close()
-        if store:
-            store.close()
+        store.close()
+
+
+def without_password(uri: str) -> str:
+    """A URI as it may be shown."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
 
 
 _WARNING = (
@@ -87,8 +152,11 @@ def _check_exposure(options: Options) -> None:
         )
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `InvalidState` when the port is taken, with the number of one that is free."""
+def bind(host: str, port: int, shared: bool = False) -> socket.socket:
+    """A listening socket, or one that may listen on a port beside others of this user (Linux).
+
+    Raises `InvalidState` when the port is taken, with the number of one that is free.
+    """
     host = "127.0.0.1" if host.lower() == "localhost" else host
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -98,8 +166,11 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         if os.name != "nt":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(place)
-        listener.listen(BACKLOG)
+        if not shared:
+            listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:

@@ -14,6 +14,7 @@ from runlore.exceptions import InvalidParameter, InvalidState
 from runlore.store import location
 
 Reply = TypeVar("Reply")
+_POSTGRESQL = re.compile(r"^postgres(ql)?(\+\w+)?:", re.IGNORECASE)
 
 
 class Store(Protocol):
@@ -69,6 +70,11 @@ def open_store(uri: str | None = None, artifacts: str | None = None) -> Store:
     )
 
 
+def is_postgresql(uri: str | None) -> bool:
+    """Whether a URI names a PostgreSQL database."""
+    return uri is not None and _POSTGRESQL.match(uri) is not None
+
+
 def _open_directory(directory: Path, artifacts: str | None) -> Store:
     from runlore.store.sql.store import open_sqlite
 
@@ -111,7 +117,7 @@ def _refuse_shared(directory: Path) -> None:
 def _open_postgresql(uri: str, artifacts: str | None) -> Store:
     from runlore.store.sql.store import open_postgresql
 
-    uri = re.sub(r"^postgres(ql)?(\+\w+)?:", "postgresql:", uri, flags=re.IGNORECASE)
+    uri = _POSTGRESQL.sub("postgresql:", uri)
     return open_postgresql(uri, artifact_uri(artifacts or location.locate() / "artifacts"))
 
 

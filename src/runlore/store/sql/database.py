@@ -21,7 +21,7 @@ Row = tuple[Any, ...]
 EARLIER_RUNS = -1
 """The hint that every store begins with: look for runs that were left unfolded before it was opened."""
 READERS = 8
-"""Reading connections of one store, at most."""
+"""Connections of one process that read, at most, where nobody says otherwise."""
 READ_SECONDS = 30
 """How long one read may take. A longer one would keep SQLite's write-ahead log from being reused."""
 
@@ -146,6 +146,8 @@ class Database(Protocol):
     """A database of one of the two dialects. Reading is safe from many threads; there is one writer at a time."""
 
     dialect: Dialect
+    readers: int
+    """How many transactions may read at once."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A snapshot that can not write. Blocks while all readers are busy; cut off after `READ_SECONDS`."""
@@ -200,19 +202,22 @@ Connection = TypeVar("Connection")
 
 
 class Pool(Generic[Connection]):
-    """At most `READERS` connections, made when first needed, the last used one taken first."""
+    """At most `size` connections, made when first needed, the last used one taken first."""
 
-    def __init__(self, connect: Callable[[], Connection], disconnect: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], disconnect: Callable[[Connection], None], size: int = READERS
+    ) -> None:
         self._connect, self._disconnect = connect, disconnect
+        self.size = size
         self._idle: list[Connection] = []
-        self._permits = threading.Semaphore(READERS)
+        self._permits = threading.Semaphore(size)
         self._held = 0
         self._closed = False
 
     def take(self) -> Connection:
         """A connection. Raises `Unavailable` when none gets free in time."""
         if not self._permits.acquire(timeout=READ_SECONDS):
-            raise Unavailable(f"All {READERS} reading connections have been busy for {READ_SECONDS} s. Try again later.")
+            raise Unavailable(f"All {self.size} reading connections have been busy for {READ_SECONDS} s. Try again later.")
         try:
             return self._idle.pop()
         except IndexError:
@@ -243,7 +248,7 @@ class Pool(Generic[Connection]):
     def pause(self) -> None:
         """Wait for busy connections (no longer than they may take), close all, and give none away until `resume`."""
         deadline = time.monotonic() + READ_SECONDS
-        self._held = sum(self._permits.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(READERS))
+        self._held = sum(self._permits.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(self.size))
         self._drop_idle()
 
     def resume(self) -> None:

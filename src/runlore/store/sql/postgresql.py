@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from runlore.exceptions import InvalidParameter, MissingDependency, RunloreError, Unavailable
+from runlore.settings import settings
 from runlore.store.sql.bulk import WORTHWHILE, Bulk, register
 from runlore.store.sql.database import (
     EARLIER_RUNS,
     READ_SECONDS,
+    READERS,
     Conflict,
     Dialect,
     InDoubt,
@@ -27,9 +29,16 @@ from runlore.store.sql.database import (
 )
 
 _MIGRATION_LOCK = 0x72756E6C  # "runl": any number that others are not likely to take
+_MOST_READERS = 500
 _READ = f"-c statement_timeout={READ_SECONDS}s -c default_transaction_read_only=on -c jit=off"
 _WRITE = f"-c statement_timeout={READ_SECONDS}s -c lock_timeout=10s -c jit=off"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_PATIENCE = {
+    "application_name": "runlore", "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3,
+    "keepalives_count": 5, "tcp_user_timeout": 20_000,
+}  # fmt: skip
+"""What the URI may say otherwise. A peer that went without a word is noticed after 25 s; by default Linux takes two hours."""
 
 logger = logging.getLogger("runlore.store")
 
@@ -43,6 +52,18 @@ def psycopg() -> Any:
     return psycopg
 
 
+def connections_of_a_process() -> int:
+    """How many connections one process has to a PostgreSQL store, at most: the readers and the writer."""
+    return _readers() + 1
+
+
+def _readers() -> int:
+    text = settings().postgres_readers or str(READERS)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_READERS):
+        raise InvalidParameter(f"RUNLORE_POSTGRES_READERS must be a whole number from 1 to {_MOST_READERS}, not {text!r}.")
+    return int(text)
+
+
 class PostgresDatabase:
     """The connections to one PostgreSQL database, named by a `postgresql://` URI."""
 
@@ -54,7 +75,8 @@ class PostgresDatabase:
         self._translate = _Translator(self._psycopg)
         self._hints: set[int] = {EARLIER_RUNS}
         self._bulks: dict[str, Bulk | None] = {}
-        self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close())
+        self.readers = _readers()
+        self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close(), self.readers)
         self._writer: Any = self._connect_writer()
 
     @contextmanager
@@ -98,16 +120,16 @@ class PostgresDatabase:
     def _begin(self, connection: Any, begin: str) -> PostgresTransaction:
         return PostgresTransaction(connection, self._translate, self._hints, self._bulks, begin)
 
-    def write_now(self) -> WriteTransaction | None:
-        """Never: each statement waits for the network."""
-        return None
-
     def version(self) -> int | str:
         """Which transactions of this PostgreSQL server have ended."""
         with self.read() as db:
             row = db.one("SELECT pg_current_snapshot()::text")
         assert row is not None
         return str(row[0])
+
+    def write_now(self) -> WriteTransaction | None:
+        """Never: each statement waits for the network."""
+        return None
 
     def migrate_lock(self, db: Transaction) -> None:
         """Wait until no other process migrates this database."""
@@ -149,9 +171,8 @@ class PostgresDatabase:
             given = self._psycopg.conninfo.conninfo_to_dict(self._uri)
             options = f"{given.get('options') or ''} {options}".strip()
             connection = self._psycopg.connect(
-                self._uri, autocommit=True, connect_timeout=5, options=options, prepare_threshold=3,
-                application_name=given.get("application_name") or "runlore",
-            )  # fmt: skip
+                self._uri, autocommit=True, prepare_threshold=3, **(_PATIENCE | given | {"options": options})
+            )
         except self._psycopg.Error as error:
             raise Unavailable(f"PostgreSQL can not be reached: {error}") from error
         numeric = self._psycopg.types.numeric

@@ -27,6 +27,7 @@ from runlore.exceptions import InvalidParameter, InvalidState, RunloreError, Una
 from runlore.store.sql.database import (
     EARLIER_RUNS,
     READ_SECONDS,
+    READERS,
     DamagedFile,
     Dialect,
     DiskFailure,
@@ -64,6 +65,7 @@ class SqliteDatabase:
     """The connections to one database file. `module` is the Python SQLite module, for tests of old versions."""
 
     dialect: Dialect = "sqlite"
+    readers = READERS
 
     def __init__(self, path: Path, module: Any = None) -> None:
         self.path = path

@@ -34,7 +34,7 @@ from runlore.store.sql import (
     trash,
     views,
 )
-from runlore.store.sql.database import READERS, Database, Transaction
+from runlore.store.sql.database import Database, Transaction
 from runlore.store.sql.forks import door, stores
 from runlore.store.sql.handlers import CHORES, HANDLERS, SHORT
 from runlore.store.sql.marks import Marks
@@ -73,7 +73,7 @@ class SqlStore:
     def _open(self, database: Database) -> None:
         self._database = database
         self._ingest = Ingest(database, answer, CHORES, Marks())
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-reader")
+        self._readers = ThreadPoolExecutor(database.readers, thread_name_prefix="runlore-reader")
         self._process = os.getpid()  # last: other threads of a forked child look at it
 
     def call(self, operation: Operation[Reply]) -> Reply:
