@@ -13,7 +13,8 @@ from runlore.server.app import App
 from runlore.store.base import open_store
 from runlore.store.sql.store import SqlStore
 
-os.environ["RUNLORE_SNAPSHOT"] = "0"  # tests/snapshot is where what produced a run is recorded
+# Runs are recorded where that is tested: in tests/snapshot and tests/console.
+os.environ["RUNLORE_SNAPSHOT"] = os.environ["RUNLORE_CONSOLE"] = "0"
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ RANKS: list[tuple[str, ...]] = [
     ("types", "data"),
     ("client",),
     ("snapshot", "system_metrics"),
+    ("console",),
     ("fluent",),
     ("artifacts",),
     ("models",),

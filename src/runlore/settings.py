@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_SNAPSHOT`: "0" records nothing of what produced a run; "git,packages" these parts; "-changes" all but this."""
     snapshot_env: str | None = None
     """`RUNLORE_SNAPSHOT_ENV`: further environment variables to record, "MY_SETTING,APP_*"."""
+    console: str | None = None
+    """`RUNLORE_CONSOLE`: "0" keeps nothing of what is printed."""
     system_metrics: str | None = None
     """"true": system metrics are recorded of every run that does not say otherwise."""
     system_metrics_interval: str | None = None
@@ -87,6 +89,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
         snapshot=env.get("RUNLORE_SNAPSHOT") or None,
         snapshot_env=env.get("RUNLORE_SNAPSHOT_ENV") or None,
+        console=env.get("RUNLORE_CONSOLE") or None,
         system_metrics=first(SYSTEM_METRICS["enabled"]),
         system_metrics_interval=first(SYSTEM_METRICS["interval"]),
         system_metrics_samples=first(SYSTEM_METRICS["samples"]),

@@ -1,4 +1,4 @@
-"""What goes on beside an open run: its snapshot is taken, its machine watched.
+"""What goes on beside an open run: its snapshot is taken, its console kept, its machine watched.
 
 `start_run` calls `begin`, the end of a run calls `finish`; a run that ends with its process is finished here, before
 `context.py` ends it. None of it can fail a run.
@@ -13,11 +13,14 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from runlore.console import ConsoleRecorder
+from runlore.console import wanted as console_wanted
 from runlore.exceptions import InvalidParameter
 from runlore.fluent.context import OpenRun
 from runlore.settings import read_settings
 from runlore.snapshot import SnapshotRecorder
-from runlore.system_metrics import SystemMetricsMonitor, wanted
+from runlore.system_metrics import SystemMetricsMonitor
+from runlore.system_metrics import wanted as system_metrics_wanted
 
 logger = logging.getLogger("runlore")
 
@@ -57,7 +60,9 @@ def _started(opened: OpenRun, resumed: bool, log_system_metrics: bool | None) ->
     if not (resumed and number):  # the first of several processes that share a run speaks for all
         choice, variables = settings.snapshot, settings.snapshot_env or ""
         makers.append(lambda: SnapshotRecorder(opened.client, opened.run_id, resumed, choice, variables))
-    if wanted(log_system_metrics):
+    if console_wanted():
+        makers.append(lambda: ConsoleRecorder(opened.client, opened.run_id, number))
+    if system_metrics_wanted(log_system_metrics):
         started = opened.run.info.start_time if resumed else None
         node = f"rank_{number}" if number else None  # processes that share a run may run on several machines
         makers.append(lambda: SystemMetricsMonitor(opened.client, opened.run_id, started, node))
