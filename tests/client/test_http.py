@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 
 from runlore.api.experiments import CreateExperiment, GetExperiment
@@ -122,14 +123,26 @@ def test_an_answer_that_breaks_off_anywhere_is_asked_for_again() -> None:
 
 @pytest.mark.parametrize("trouble", [None, error(502, "INTERNAL_ERROR")])
 def test_a_creation_is_not_repeated_when_it_may_have_happened(script: Script, trouble: Answer | None) -> None:
-    script.answers = [trouble]
+    script.answers = [(200, {"x-runlore-version": "0"}, b"3.17.0"), trouble]
     with pytest.raises(RunloreError):
         script.store().call(CreateExperiment(name="e"))
-    assert len(script.requests) == 1
+    assert [path for _, path, *_ in script.requests[1:]] == ["/api/2.0/mlflow/experiments/create"]
+
+
+@pytest.mark.parametrize("trouble", [None, error(502, "INTERNAL_ERROR")])
+def test_a_creation_is_repeated_with_its_key_where_the_server_honours_keys(script: Script, trouble: Answer | None) -> None:
+    honours = (200, {"x-runlore-honours": "idempotency-key"}, b"3.17.0")
+    script.answers = [honours, trouble, trouble, ok(b'{"experiment_id": "7"}'), ok(b'{"experiment_id": "8"}')]
+    store = script.store()
+    assert store.call(CreateExperiment(name="e")).experiment_id == "7"
+    assert store.call(CreateExperiment(name="f")).experiment_id == "8"
+    keys = [msgspec.json.decode(body)["idempotency_key"] for *_, body in script.requests[1:]]
+    assert [len(key) for key in keys] == [32] * 4
+    assert keys[0] == keys[1] == keys[2] != keys[3]
 
 
 def test_a_creation_is_repeated_when_nothing_was_done(script: Script) -> None:
-    script.answers = [error(503, "TEMPORARILY_UNAVAILABLE"), ok(b'{"experiment_id": "7"}')]
+    script.answers = [ok(b"3.17.0"), error(503, "TEMPORARILY_UNAVAILABLE"), ok(b'{"experiment_id": "7"}')]
     store = script.store()
     assert store.call(CreateExperiment(name="e")).experiment_id == "7"
     store.close()

@@ -2,6 +2,7 @@
 
 from runlore.api import (
     artifacts,
+    bulk_edits,
     compare,
     dashboard,
     delivery,
@@ -21,6 +22,7 @@ from runlore.api import (
 
 __all__ = [
     "artifacts",
+    "bulk_edits",
     "compare",
     "dashboard",
     "delivery",

@@ -10,6 +10,7 @@ from runlore.api.operation import (
     Edit,
     ExperimentId,
     Filter,
+    IdempotencyKey,
     Key,
     Manage,
     Name,
@@ -68,6 +69,7 @@ class CreateExperiment(Operation[CreateExperimentReply]):
     name: Name
     artifact_location: Uri = ""
     tags: list[ExperimentTag] = field(default_factory=list)
+    idempotency_key: IdempotencyKey | None = None
 
 
 class GetExperiment(Operation[ExperimentReply]):

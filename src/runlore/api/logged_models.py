@@ -10,6 +10,7 @@ from runlore.api.operation import (
     Edit,
     ExperimentId,
     Filter,
+    IdempotencyKey,
     Key,
     Manage,
     ModelId,
@@ -64,6 +65,7 @@ class CreateLoggedModel(Operation[LoggedModelReply]):
     source_run_id: RunId | None = None
     params: Annotated[list[LoggedModelParameter], Meta(max_length=1_000)] = field(default_factory=list)
     tags: Annotated[list[LoggedModelTag], Meta(max_length=1_000)] = field(default_factory=list)
+    idempotency_key: IdempotencyKey | None = None
 
 
 class GetLoggedModel(Operation[LoggedModelReply]):

@@ -10,6 +10,7 @@ from runlore.api.operation import (
     Alias,
     Edit,
     Filter,
+    IdempotencyKey,
     Key,
     Manage,
     ModelId,
@@ -75,6 +76,7 @@ class CreateRegisteredModel(Operation[RegisteredModelReply]):
     name: ModelName
     tags: Annotated[list[RegisteredModelTag], Meta(max_length=1_000)] = field(default_factory=list)
     description: Text = ""
+    idempotency_key: IdempotencyKey | None = None
 
 
 class GetRegisteredModel(Operation[RegisteredModelReply]):
@@ -182,6 +184,7 @@ class CreateModelVersion(Operation[ModelVersionReply]):
     run_link: Uri = ""
     description: Text = ""
     model_id: ModelId | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 class GetModelVersion(Operation[ModelVersionReply]):

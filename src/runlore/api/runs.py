@@ -10,6 +10,7 @@ from runlore.api.operation import (
     Edit,
     ExperimentId,
     Filter,
+    IdempotencyKey,
     Key,
     Manage,
     Millis,
@@ -96,6 +97,7 @@ class CreateRun(Operation[RunReply]):
     start_time: Millis | None = None
     tags: Annotated[list[TagEntry], Meta(max_length=1_000)] = field(default_factory=list)
     client_run_id: RunId | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 class GetRun(Operation[RunReply]):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from runlore.api.artifacts import Kept
-from runlore.api.operation import ExperimentId, Manage, ModelId, Operation, PageToken, Route, RunId, Uri, View
+from runlore.api.operation import Edit, ExperimentId, Manage, ModelId, Operation, PageToken, Route, RunId, Uri, View
 from runlore.entities import Empty, Entity
 
 Kind = Literal["experiment", "run", "logged_model"]
@@ -136,7 +136,7 @@ class MoveRuns(Operation[MovedRuns]):
     `children` takes along the runs that name one of these as their parent, and theirs. All or nothing.
     """
 
-    route = Route("POST", "runs/move", needs=Manage("run_ids"), base="v1")
+    route = Route("POST", "runs/move", needs=Manage("run_ids"), base="v1", needs_too=Edit("to_experiment_id"))
     run_ids: Annotated[list[RunId], Meta(min_length=1, max_length=1_000)]
     to_experiment_id: ExperimentId
     children: bool = False

@@ -100,9 +100,9 @@ async def _ready(store: SubmittingStore, request: Request) -> Reply:
 
 
 async def _version(request: Request) -> Reply:
-    """MLflow's version, which its clients parse; Runlore's own is in a header."""
+    """MLflow's version, which its clients parse; Runlore's own is in a header, and that creations may carry keys."""
     reply = text_reply(MLFLOW_VERSION)
-    reply.headers.append((b"x-runlore-version", __version__.encode()))
+    reply.headers += [(b"x-runlore-version", __version__.encode()), (b"x-runlore-honours", b"idempotency-key")]
     return reply
 
 

@@ -133,8 +133,9 @@ async def _answer(kind: type[Operation[Any]], carry_out: _CarryOut, access: Acce
 async def read_operation(kind: type[Operation[Any]], access: Access, request: Request) -> Any:
     """The operation that a request means, decoded, within its limits, and allowed to the caller."""
     operation = await parse_operation(kind, request)
-    need = kind.route.needs
-    access.check(need, getattr(operation, need.field) if need.field else None, request)
+    for need in (kind.route.needs, kind.route.needs_too):
+        if need is not None:
+            access.check(need, getattr(operation, need.field) if need.field else None, request)
     return operation
 
 
@@ -143,6 +144,8 @@ async def parse_operation(kind: type[Operation[Any]], request: Request) -> Any:
     if request.method in ("GET", "HEAD"):
         return from_request(kind, b"", _query(request), request.parameters)
     body = await _json_body(request)
+    if "idempotency_key" in kind.__struct_fields__ and (key := request.header(b"idempotency-key")):
+        return msgspec.structs.replace(from_request(kind, body, (), request.parameters), idempotency_key=_checked_key(key))
     if request.parameters:
         return from_request(kind, body, (), request.parameters)
     try:
@@ -151,6 +154,12 @@ async def parse_operation(kind: type[Operation[Any]], request: Request) -> Any:
         if shorter := shortened(kind, body, request.header(b"user-agent")):
             return decode(shorter, kind)
         raise
+
+
+def _checked_key(key: bytes) -> str:
+    if not 1 <= len(key) <= 200 or not key.isascii():
+        raise BadRequest(f"The header Idempotency-Key takes 1 to 200 ASCII characters, not {key[:50]!r}.")
+    return key.decode("ascii")
 
 
 def _query(request: Request) -> list[tuple[str, str]]:

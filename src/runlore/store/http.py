@@ -11,16 +11,14 @@ import random
 import re
 import threading
 import time
+import uuid
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from runlore.api.experiments import CreateExperiment
-from runlore.api.logged_models import CreateLoggedModel
 from runlore.api.operation import Operation, to_request
-from runlore.api.registry import CreateModelVersion, CreateRegisteredModel
 from runlore.api.runs import CreateRun
 from runlore.exceptions import EndpointNotFound, PermissionDenied, RunloreError, Unauthenticated, Unavailable, error_from_code
 from runlore.settings import Settings, settings
@@ -46,7 +44,6 @@ UNDONE = frozenset({408, 429, 503})
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 
-_ONCE = (CreateExperiment, CreateLoggedModel, CreateModelVersion, CreateRegisteredModel)
 _ERROR_OF_STATUS = {401: Unauthenticated, 403: PermissionDenied, 404: EndpointNotFound, 503: Unavailable}
 
 
@@ -61,9 +58,10 @@ class HttpStore:
     """Operations over HTTP, to a Runlore server, or to an MLflow server for the operations that it knows.
 
     Keeps connections alive and shares them between threads. Failed connections and the statuses 408, 429, 500, 502, 503 and
-    504 are tried again, at growing and random intervals or when `Retry-After` says, until `patience` seconds have passed;
-    a creation that may have happened although its answer was lost is not repeated. Redirects are never followed, so that
-    credentials go to no other host. `headers` go with every request and carry the credentials; `blobs/http.py` sends them too.
+    504 are tried again, at growing and random intervals or when `Retry-After` says, until `patience` seconds have passed. A
+    creation carries a key with which the server makes it once; a server that knows no keys is not asked again when it may have
+    carried it out. Redirects are never followed, so that credentials go to no other host. `headers` go with every request and
+    carry the credentials; `blobs/http.py` sends them too.
     """
 
     def __init__(self, uri: str, credentials: Settings | None = None, patience: float | None = None) -> None:
@@ -74,19 +72,41 @@ class HttpStore:
         self.headers = _headers(credentials or settings(), parts.username, parts.password)
         self._patience = patience
         self._answered = False
+        self._keys: bool | None = None
         self._lock = threading.Lock()
         self._pool: urllib3.PoolManager | None = None
         self._pid = 0
 
     def call(self, operation: Operation[Reply]) -> Reply:
         """Carry out one operation on the server. Raises what the server answered, or `Unavailable`."""
+        repeatable = True
+        if "idempotency_key" in operation.__struct_fields__:
+            named = isinstance(operation, CreateRun) and operation.client_run_id is not None
+            repeatable = named or self._honours_keys()
+            if repeatable and not named and operation.idempotency_key is None:  # type: ignore[attr-defined]  # it is a field
+                operation = msgspec.structs.replace(operation, idempotency_key=uuid.uuid4().hex)
         method, path, query, body = to_request(operation)
         url = self.uri + path + ("?" + urlencode(query) if query else "")
-        repeatable = not isinstance(operation, _ONCE) and not (isinstance(operation, CreateRun) and not operation.client_run_id)
         status, content_type, raw = self._send(method, url, body, repeatable)
         if status >= 300:
             raise _refusal(status, f"{method} {url.partition('?')[0]}", raw, content_type)
         return _decode(raw, content_type, operation.reply_type(), url.partition("?")[0])  # type: ignore[no-any-return]
+
+    def _honours_keys(self) -> bool:
+        """Whether the server makes nothing twice for one key. MLflow's does not, and older ones of Runlore do not."""
+        import urllib3
+
+        if self._keys is None:
+            try:
+                answer = self.connections().request(
+                    "GET", self.uri + "/version", headers=self.headers, redirect=False, timeout=CONNECT_SECONDS
+                )
+            except (urllib3.exceptions.HTTPError, OSError):
+                return False  # perhaps it is starting: it is asked again next time
+            if answer.status != 200:
+                return False
+            self._keys = "idempotency-key" in answer.headers.get("x-runlore-honours", "")
+        return self._keys
 
     def close(self) -> None:
         """Close idle connections. The store can be used again; it opens new ones."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from runlore.api.operation import Operation
 from runlore.store.sql.database import Transaction
+from runlore.store.sql.replay import once
 
 Reply = TypeVar("Reply")
 Handler = Callable[[Transaction, Any], Any]
@@ -44,7 +45,7 @@ def handles(
             raise TypeError(f"{kind.__name__} is handled by {handler_name(kind)!r}, not by {function.__name__!r}.")
         if kind in HANDLERS:
             raise TypeError(f"{kind.__name__} has two handlers: {HANDLERS[kind].__module__} and {function.__module__}.")
-        HANDLERS[kind] = function
+        HANDLERS[kind] = once(function) if "idempotency_key" in kind.__struct_fields__ else function
         if short:
             SHORT.add(kind)
         return function

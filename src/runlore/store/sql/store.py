@@ -12,6 +12,7 @@ from runlore.api.operation import Operation, validated
 from runlore.exceptions import EndpointNotFound
 from runlore.store.ingest import Ingest, Item
 from runlore.store.sql import (
+    bulk_edits,
     columns,
     compare,
     dashboard,
@@ -44,8 +45,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    columns, compare, dashboard, delivery, events, experiments, groups, histograms, inputs, logged_models, metrics,
-    notes, purge, registry, released, runs, search, search_runs, series, trash, views,
+    bulk_edits, columns, compare, dashboard, delivery, events, experiments, groups, histograms, inputs, logged_models,
+    metrics, notes, purge, registry, released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
