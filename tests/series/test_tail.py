@@ -30,7 +30,7 @@ def tails(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(tails())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_rows_together_hold_what_each_of_them_holds(rows):
     expected = []
     for data in rows:

@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.series.folded import Folded
 from tests.series.points import curve
 
-from runlore.series.chunk import CHUNK_POINTS, Points
-from runlore.series.frame import Buckets, Grid, choose_grid, needs_double, union
-from runlore.series.pyramid import LOWEST, PAGE, extend, levels, node_count
-from runlore.series.window import Axis, extent, fill
+from runlore.series.chunk import Points
+from runlore.series.frame import Buckets, Edges, Grid, choose_grid, choose_log_grid, needs_double, union
+from runlore.series.pyramid import LOWEST, PAGE, levels, node_count
+from runlore.series.window import BLUR, Axis, extent, fill
 
 
-class Folded:
-    """A source in memory that counts what is read from it."""
-
-    def __init__(self, points: Points, axis: Axis = "step") -> None:
-        self.folded = len(points.values)
-        self._points, self._x = points, points.steps if axis == "step" else points.times
-        self._pages = extend({}, 0, points)
-        self.pages_read = self.chunks_read = 0
-
-    def pages(self, level: int, numbers: list[int]) -> list[Any]:
-        self.pages_read += len(numbers)
-        return [self._pages[level, number] for number in numbers]
-
-    def chunks(self, numbers: list[int]) -> Iterable[tuple[Any, Any]]:
-        self.chunks_read += len(numbers)
-        for number in numbers:
-            part = slice(number * CHUNK_POINTS, (number + 1) * CHUNK_POINTS)
-            yield self._x[part], self._points.values[part]
+def edges_of(grid: Grid | Edges) -> list[int]:
+    if isinstance(grid, Edges):
+        return grid.edges.tolist()
+    return [grid.start + place * grid.width for place in range(grid.size + 1)]
 
 
-def check(points: Points, grid: Grid, axis: Axis = "step", shift: int = 0) -> Folded:
+def check(points: Points, grid: Grid | Edges, axis: Axis = "step", shift: int = 0) -> Folded:
     """Compare each bucket with the points in it, found by Python's own whole numbers."""
     source, buckets = Folded(points, axis), Buckets(grid.size)
     fill(buckets, source, axis, grid, shift)
     x = points.steps if axis == "step" else points.times
+    edges = edges_of(grid)
     contents: dict[int, list[float]] = {}
     for each, value in zip(x.tolist(), points.values.tolist(), strict=True):
-        place = (each - shift - grid.start) // grid.width
+        place = bisect.bisect_right(edges, each - shift) - 1
         if 0 <= place < grid.size:
             contents.setdefault(place, []).append(value)
     mean, low, high = buckets.columns()
@@ -214,3 +201,94 @@ def test_float32_is_not_used_where_it_would_lie(least, most, double):
 def test_levels_of_no_points():
     assert list(levels(0)) == []
     assert node_count(65, LOWEST) == 2
+
+
+# -- logarithmic axes ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(16, 4_096), st.integers(0, 10**4), st.integers(1, 300))
+@settings(max_examples=300, deadline=None)
+def test_a_logarithmic_grid_covers_the_window_with_no_more_buckets_than_asked_for(one, other, most, origin, base):
+    low, high = min(one, other) + origin, min(max(one, other) + origin, 2**63 - 2)
+    low = min(low, high)
+    grid = choose_log_grid(low, high, most, origin, base)
+    edges = grid.edges.tolist()
+
+    assert edges[0] <= low
+    assert high < edges[-1]
+    assert edges == sorted(set(edges))
+    assert grid.size <= most
+
+
+def test_a_logarithmic_grid_has_a_bucket_of_its_own_for_each_small_x():
+    grid = choose_log_grid(0, 10_000_000, 1_024)
+    edges = grid.edges.tolist()
+    widths = np.diff(grid.edges)
+
+    assert edges[:40] == list(range(40))
+    assert (widths[1:] >= widths[:-1]).all()
+    assert grid.size > 1_024 / 3
+    relative = widths[64:] / grid.edges[64:-1]
+    assert relative.max() < 1 / 25
+    coarse = choose_log_grid(0, 10_000_000, 512).edges.tolist()
+    assert set(coarse[:-1]) <= set(edges)
+
+
+@given(series(), st.data())
+@settings(max_examples=40, deadline=None)
+def test_every_bucket_of_a_logarithmic_axis_is_exact(points, data):
+    least = int(points.steps.min())
+    steps = points.steps - least if least > -(2**60) and points.steps.max() < 2**60 else np.abs(points.steps // 4)
+    points = points._replace(steps=steps)
+    high = data.draw(st.sampled_from(sorted(steps.tolist())))
+    check(points, choose_log_grid(0, high, data.draw(st.sampled_from([16, 100, 1_024]))))
+
+
+def test_even_steps_on_a_logarithmic_axis_cost_the_pixels():
+    source = Folded(curve(1_000_000))
+    grid = choose_log_grid(0, 999_999, 1_024)
+    fill(Buckets(grid.size), source, "step", grid)
+    assert source.chunks_read <= 2
+
+
+# -- blurred lines ------------------------------------------------------------------------------------------------------------
+
+
+@given(series(), st.integers(2, 400), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_blurred_line_counts_every_point_at_most_a_quarter_of_a_bucket_away(points, most, log):
+    if log:
+        points = points._replace(steps=np.abs(points.steps // 4))
+    low, high = int(points.steps.min()), int(points.steps.max())
+    grid = choose_log_grid(low, high, max(16, most)) if log else choose_grid(low, high, most)
+    exact, blurred = Buckets(grid.size), Buckets(grid.size)
+    fill(exact, Folded(points), "step", grid)
+    fill(blurred, Folded(points), "step", grid, blurred=True)
+
+    assert blurred.points == exact.points
+    assert (blurred.min.min(), blurred.max.max()) == (exact.min.min(), exact.max.max())
+    ordered = np.sort(points.steps.astype(object))
+    edges = edges_of(grid)
+    for place in range(1, grid.size):
+        shown = int(sum(getattr(blurred, name)[:place].sum() for name in ("count", "nan", "plus", "minus")))
+        left, right = edges[place] - edges[place - 1], edges[place + 1] - edges[place]
+        widest = max(left, right) * BLUR + 1
+        assert (
+            bisect.bisect_left(ordered, edges[place] - widest) <= shown <= bisect.bisect_right(ordered, edges[place] + widest)
+        )
+
+
+def test_a_blurred_line_needs_no_points_and_keeps_its_spikes():
+    random = np.random.default_rng(5)
+    points = curve(1_000_000)
+    points.steps[:] = np.cumsum(random.integers(1, 5, 1_000_000))
+    points.values[765_432] = 99.0
+    source = Folded(points)
+    grid = choose_grid(0, int(points.steps[-1]), 1_024)
+    buckets = Buckets(grid.size)
+
+    assert fill(buckets, source, "step", grid, blurred=True)
+    assert source.chunks_read == 0
+    assert source.pages_read < 40
+    (found,) = np.flatnonzero(buckets.max == 99.0)
+    assert abs((points.steps[765_432] - grid.start) / grid.width - found - 0.5) <= 0.5 + BLUR

@@ -40,6 +40,22 @@ class Grid(NamedTuple):
         """Width of the buckets at `places`."""
         return float(self.width)
 
+    def bounds(self) -> NDArray[Any]:
+        """All edges as float64."""
+        import numpy as np
+
+        return float(self.start) + np.arange(self.size + 1) * float(self.width)
+
+    def finer(self, most: int) -> Edges:
+        """The same with each bucket cut into up to `most` equal ones, none narrower than `base`."""
+        import numpy as np
+
+        parts = 1
+        while 2 * parts <= most and self.width % (2 * parts) == 0 and self.width // (2 * parts) >= self.base:
+            parts *= 2
+        step = self.width // parts
+        return Edges(np.array([min(self.start + i * step, _HIGHEST) for i in range(self.size * parts + 1)], np.int64))
+
     def places(self, x: NDArray[Any], shift: int = 0) -> NDArray[Any]:
         """Bucket of each x - `shift`; -1 below the grid, `size` above."""
         import numpy as np
@@ -57,10 +73,25 @@ class Grid(NamedTuple):
 class Edges:
     """Buckets of any width: bucket i covers x from `edges[i]` up to the next edge, in whole numbers (int64, rising)."""
 
-    def __init__(self, edges: NDArray[Any]) -> None:
-        self.edges = edges
-        self.size = len(edges) - 1
-        self.start, self.end = int(edges[0]), int(edges[-1]) - 1
+    def __init__(self, edges: NDArray[Any], origin: int = 0, base: int = 1) -> None:
+        self.edges, self.origin, self.base = edges, origin, base
+        self.size = max(0, len(edges) - 1)
+        self.start, self.end = (int(edges[0]), int(edges[-1]) - 1) if len(edges) else (0, -1)
+
+    def bounds(self) -> NDArray[Any]:
+        """All edges as float64."""
+        import numpy as np
+
+        return self.edges.astype(np.float64)
+
+    def finer(self, most: int) -> Edges:
+        """The same with each bucket cut into up to `most` ones of about equal width, none narrower than 1."""
+        import numpy as np
+
+        steps = np.diff(self.edges) // most
+        inner = [self.edges[:-1] + steps * part for part in range(most)]
+        edges = np.sort(np.concatenate([*inner, self.edges[-1:]]))
+        return Edges(edges[starts(edges)])
 
     def widths(self, places: NDArray[Any]) -> NDArray[Any]:
         """Width of the buckets at `places`, of the outermost ones for places outside."""
@@ -75,7 +106,7 @@ class Edges:
         import numpy as np
 
         edges = self.edges
-        if shift and _LOWEST <= self.start + shift and self.end + 1 + shift <= _HIGHEST:
+        if shift and self.start + shift >= _LOWEST and self.end + 1 + shift <= _HIGHEST:
             edges = edges + shift
         elif shift:
             edges = np.array([min(max(edge + shift, _LOWEST), _HIGHEST) for edge in edges.tolist()], np.int64)
@@ -111,7 +142,7 @@ def choose_log_grid(low: int, high: int, most: int, origin: int = 0, base: int =
     edges = [edge(place) for place in range(number(first, q), number(last, q) + 2)]
     while len(edges) > most + 1:
         edges = [*edges[:-1:2], edges[-1]]
-    return Edges(np.array(edges, np.int64))
+    return Edges(np.array(edges, np.int64), origin, base)
 
 
 def choose_grid(low: int, high: int, most: int, origin: int = 0, base: int = 1) -> Grid:
@@ -182,6 +213,13 @@ class Buckets:
         for name in ("nan", "plus", "minus"):
             if nodes[name].any():
                 np.add.at(getattr(self, name), places, nodes[name])
+
+    def at(self, places: NDArray[Any]) -> Buckets:
+        """Some of the buckets: places or a mask."""
+        chosen = Buckets(0)
+        for name, column in vars(self).items():
+            setattr(chosen, name, column[places])
+        return chosen
 
     @property
     def points(self) -> int:

@@ -11,6 +11,7 @@ bucket. Then a point may be counted in the neighbouring bucket, at most a quarte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -51,12 +52,16 @@ class Source(Protocol):
         ...
 
 
-def fill(buckets: Buckets, source: Source, axis: Axis, grid: AnyGrid, shift: int = 0, blurred: bool = False) -> None:
-    """Add the folded points of a series to the buckets of a grid, x being the step or time less `shift`."""
+def fill(buckets: Buckets, source: Source, axis: Axis, grid: AnyGrid, shift: int = 0, blurred: bool = False) -> bool:
+    """Add the folded points of a series to the buckets of a grid, x being the step or time less `shift`.
+
+    Returns whether any point may be counted in the neighbouring bucket, which is never so unless `blurred`.
+    """
     import numpy as np
 
+    was_blurred = False
     if not source.folded:
-        return
+        return was_blurred
     level = levels(source.folded)[-1]
     numbers = np.arange(node_count(source.folded, level))
     while len(numbers):
@@ -74,15 +79,17 @@ def fill(buckets: Buckets, source: Source, axis: Axis, grid: AnyGrid, shift: int
             middle = least[there] + (most[there] - least[there]) // 2
             places = np.clip(grid.places(middle, shift), 0, grid.size - 1)
             buckets.add_nodes(places, {name: nodes[name][there] for name in _OF_BUCKETS})
-            opened[there] = False
+            opened[there], was_blurred = False, True
             ratios = ratios[~narrow]
         numbers = numbers[opened]
         if level == LOWEST:
-            _add_points(buckets, source, grid, shift, numbers)
-            return
-        down = min(_descent(ratios), level - LOWEST)
+            for x, values in points_below(source, numbers):
+                buckets.add_points(grid.places(x, shift), values)
+            break
+        down = min(_descent(ratios, blurred), level - LOWEST)
         numbers = children(numbers, down, node_count(source.folded, level - down))
         level -= down
+    return was_blurred
 
 
 def extent(source: Source, axis: Axis) -> tuple[int, int] | None:
@@ -139,16 +146,14 @@ def points_below(source: Source, leaves: NDArray[Any]) -> Iterable[tuple[NDArray
         yield np.concatenate(columns[0]), np.concatenate(columns[1])
 
 
-def _descent(ratios: NDArray[Any]) -> int:
-    """How many levels to go down: to where a node is as wide as a bucket, or fast where nodes straddle edges."""
+def _descent(ratios: NDArray[Any], blurred: bool) -> int:
+    """How many levels to go down, by the widths of nodes in buckets: to where most nodes lie in one bucket or are narrow enough
+    to be blurred, or fast where nodes straddle edges."""
     import numpy as np
 
     if not len(ratios):
         return 1
     ratio = float(np.sort(ratios)[len(ratios) // 2])
-    return max(1, round(np.log2(ratio))) if ratio > 1.4 else _STRIDE
-
-
-def _add_points(buckets: Buckets, source: Source, grid: AnyGrid, shift: int, leaves: NDArray[Any]) -> None:
-    for x, values in points_below(source, leaves):
-        buckets.add_points(grid.places(x, shift), values)
+    if blurred:
+        return max(1, math.ceil(math.log2(ratio / (2 * BLUR))))
+    return max(1, round(math.log2(ratio))) if ratio > 1.4 else _STRIDE
