@@ -10,6 +10,7 @@ from tests.server.live import House, LiveServer
 from tests.server.wire import API, FILES
 
 from runlore.api.artifacts import FILE_ROUTES
+from runlore.api.events import EVENTS
 from runlore.api.operation import PREFIXES, Need, operations
 from runlore.exceptions import PermissionDenied
 from runlore.server.app import App
@@ -61,6 +62,7 @@ def expected() -> set[tuple[str, str, str]]:
         for prefix in PREFIXES[kind.route.base]
         for method in (kind.route.method, *kind.route.also)
     }
+    found.add((EVENTS.name, "GET", EVENTS.path))
     first, other = PREFIXES["mlflow-artifacts"]
     for route in FILE_ROUTES:
         found.add((route.name, route.method, route.path))
@@ -86,6 +88,7 @@ def test_only_what_is_meant_to_be_public_is(house: House) -> None:
 
 def test_the_right_of_each_endpoint_is_that_of_the_contract(house: House) -> None:
     needs = {kind.__name__: kind.route.needs for kind in operations()} | {route.name: route.needs for route in FILE_ROUTES}
+    needs[EVENTS.name] = EVENTS.needs
     for endpoint in house.app.routes:
         assert endpoint.name in ("Page", "Dashboard") or endpoint.needs == needs[endpoint.name]
         assert (
@@ -102,7 +105,7 @@ FIELDS: dict[str, object] = {
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
     "uris": [], "to_experiment_id": "7", "directory": "d", "path": "f", "num_parts": 1, "expiration": 60,
     "upload_id": "0" * 42 + "." + "0" * 32, "parts": [{"part_number": 1}],
-    "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"], "by": [{"column": "params.k"}],
+    "writer_id": "0" * 32, "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"], "by": [{"column": "params.k"}],
 }  # fmt: skip
 
 
@@ -156,6 +159,13 @@ def test_every_file_route_asks_before_it_acts(closed: tuple[House, Nobody]) -> N
     assert house.call("POST", "artifacts/presigned-upload-url", model).status == 403
     assert [target for _, target in access.asked] == [MODEL]
     assert not (house.artifacts / "store" / "artifacts" / "7").exists()
+
+
+def test_the_stream_of_changes_asks_before_it_begins(closed: tuple[House, Nobody]) -> None:
+    house, access = closed
+    answer = house.ask("GET", EVENTS.path)
+    assert (answer.status, answer.code) == (403, "PERMISSION_DENIED")
+    assert access.asked == [(EVENTS.needs, None)]
 
 
 def test_a_signed_address_is_the_only_right_to_it(closed: tuple[House, Nobody]) -> None:

@@ -16,9 +16,9 @@ from runlore.api.runs import CreateRun, GetRun, LogParam, RunReply, SetTag
 from runlore.exceptions import InvalidParameter, InvalidState, Unavailable
 from runlore.store.base import Store, open_store
 from runlore.store.sql.database import Database, Transaction
+from runlore.store.sql.file_systems import file_system, refuse_network_file_system
 from runlore.store.sql.handlers import HANDLERS, handles
 from runlore.store.sql.postgresql import PostgresDatabase, placeholders
-from runlore.store.sql.file_systems import file_system, refuse_network_file_system
 from runlore.store.sql.sqlite import FIRST_SAFE_VERSION, SqliteDatabase, driver
 from runlore.store.sql.store import SqlStore
 

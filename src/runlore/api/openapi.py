@@ -19,6 +19,7 @@ import msgspec
 
 import runlore.api  # noqa: F401  # defines every operation
 from runlore.api.artifacts import FILE_ROUTES, FileRoute
+from runlore.api.events import EVENTS, Changes
 from runlore.api.operation import PREFIXES, Base, Need, Operation, operations
 
 Schema = dict[str, Any]
@@ -59,6 +60,7 @@ def document() -> Schema:
             paths.setdefault(path_of(kind), {})[method.lower()] = _operation(kind, method)
     for route in FILE_ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _file_operation(route)
+    paths[EVENTS.path] = {"get": _events_operation()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Runlore", "version": version("runlore"), "description": _description()},
@@ -141,6 +143,18 @@ def _file_operation(route: FileRoute) -> Schema:
         result["requestBody"] = {"required": True, "content": content}
     done: Schema = {"description": "Done."} | ({"content": content} if route.method == "GET" else {})
     return result | {"responses": {"200": done, **_ERRORS}}
+
+
+def _events_operation() -> Schema:
+    content = {"text/event-stream": {"schema": {"$ref": _REFERENCE.format(name=Changes.__name__)}}}
+    return {
+        "operationId": EVENTS.name,
+        "tags": ["events"],
+        "summary": EVENTS.summary,
+        "x-right": _right(EVENTS.needs),
+        "parameters": [{"name": "cursor", "in": "query", "required": False, "schema": {"type": "string"}}],
+        "responses": {"200": {"description": "A stream without an end.", "content": content}, **_ERRORS},
+    }
 
 
 def _parameters(kind: type[Operation[Any]], in_query: bool) -> Iterable[Schema]:

@@ -15,6 +15,7 @@ from runlore.server import static
 from runlore.server.artifacts import Artifacts
 from runlore.server.auth import Access, LocalAccess
 from runlore.server.dispatch import Dispatcher, SubmittingStore, add_operations
+from runlore.server.events import Events
 from runlore.server.http import Receive, Reply, Request, Scope, Send, json_reply, text_reply
 from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
@@ -42,6 +43,8 @@ class App:
         self.routes = Routes()
         add_operations(self.routes, store, access, self._artifacts.operations())
         self._artifacts.add_to(self.routes)
+        self.events = Events(store, access)
+        self.events.add_to(self.routes)
         _add_pages(self.routes, store)
         static.Dashboard(dashboard).add_to(self.routes)
         self._guarded = Security(Dispatcher(self.routes), host, allowed_hosts)
@@ -65,8 +68,13 @@ class App:
             await send({"type": "lifespan.shutdown.complete"})
             return
 
+    def end_streams(self) -> None:
+        """End the answers that would go on for ever: the server is about to stop."""
+        self.events.close()
+
     def close(self) -> None:
         """Finish what is under way and close the store. Calling it twice is harmless."""
+        self.end_streams()
         self._artifacts.close()
         self._store.close()
 

@@ -70,6 +70,10 @@ class SubmittingStore(Store, Protocol):
         """Whether operations of a kind are short writes."""
         ...
 
+    def version(self) -> int | str:
+        """A value that is another one after every commit by anybody."""
+        ...
+
     def secret(self, name: str) -> bytes:
         """A key of the store's own, the same in every process."""
         ...

@@ -122,6 +122,13 @@ class BoundedServer(Server):
         if self._on_ready and not self.should_exit:
             self._on_ready()
 
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Stop when the last answer is given; those that never end are ended now."""
+        end_streams = getattr(self.config.app, "end_streams", None)
+        if end_streams is not None:
+            end_streams()
+        await super().shutdown(sockets=sockets)
+
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second; every fifth second is often enough to look."""
         if counter % 50 == 0:

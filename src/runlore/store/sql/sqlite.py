@@ -76,6 +76,7 @@ class SqliteDatabase:
         self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), _Reader.close)
         self._watching, self._watchers = threading.Lock(), 0
         self._watcher: Any = None
+        self._closed = False
         self._lock = self._lock_file()
         self._writer: Any = None
         try:
@@ -149,6 +150,8 @@ class SqliteDatabase:
     def version(self) -> int | str:
         """A few microseconds: SQLite looks at the head of the index of its write-ahead log."""
         with self._watching:
+            if self._closed:
+                raise Unavailable(f"{self.path} is closed.")
             if self._watcher is None:
                 self._watcher = self._connect(_READER_PRAGMAS)
                 self._watchers += 1  # each counts for itself
@@ -223,6 +226,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close all connections."""
+        self._closed = True
         self._pool.close()
         self._close_writer()
         self._close_watcher()
