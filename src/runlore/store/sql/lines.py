@@ -176,13 +176,14 @@ class PairLine:
         import numpy as np
 
         self.run_id, self.key, self.count = y.run_id, y.key, y.count
-        self.blur, self.left_out = 0.0, 0
+        self.blur = 0.0
+        self.left_out: int
         self.exact = joined and self.count <= EXACT_ENTRIES
         self.approximated = not joined and x is not None
         if x is None or joined:
             whole = -(2**63), 2**63 - 1
             none = np.empty(0, np.int64), np.empty(0)
-            places, values, self._alone = join(none if x is None else x.points(*whole), y.points(*whole))
+            places, values, self.left_out = join(none if x is None else x.points(*whole), y.points(*whole))
             self._pairs = Pairs(places, one_each(values))
             self._places, self._values = places, values
             return
@@ -190,7 +191,7 @@ class PairLine:
         grid = choose_grid(low, high, _STEP_RANGES)
         over, contents = x.fill(grid), y.fill(grid)
         known = over.count > 0
-        self._alone = contents.points - contents.at(known).points
+        self.left_out = contents.points - contents.at(known).points
         self._pairs = Pairs(over.columns()[0][known], contents.at(known))
 
     def extent(self) -> tuple[float, float]:
@@ -210,7 +211,6 @@ class PairLine:
 
     def fill(self, grid: FloatEdges, blurred: bool = False) -> Buckets:
         """See `Line`."""
-        self.left_out = self._alone
         return self._pairs.fill(grid)
 
     def rough(self, grid: FloatEdges) -> Buckets:

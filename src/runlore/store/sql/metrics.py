@@ -27,7 +27,7 @@ from runlore.series.tail import take
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.folding import FOLD_POINTS, FOLD_ROWS
 from runlore.store.sql.handlers import handles
-from runlore.store.sql.points import INSERT_TAIL, Identity, identity, read_points, stored_identities
+from runlore.store.sql.points import INSERT_TAIL, Identity, identity, read_for_sample, read_points, stored_identities
 from runlore.store.sql.run_rows import ACTIVITY_MILLIS, active_run, existing_run
 from runlore.store.sql.run_rows import run_key as key_of
 from runlore.store.sql.summaries import (
@@ -101,7 +101,7 @@ def get_metric_history_bulk(db: Transaction, op: GetMetricHistoryBulk) -> Metric
 
 @handles(GetMetricHistoryBulkInterval)
 def get_metric_history_bulk_interval(db: Transaction, op: GetMetricHistoryBulkInterval) -> MetricHistoryReply:
-    """Each run is sampled by itself, in the order of step and time."""
+    """Each run is sampled by itself, in the order of step and time. Long histories are not read as a whole."""
     if (op.start_step is None) != (op.end_step is None):
         raise InvalidParameter("If either start step or end step are specified, both must be specified.")
     if op.start_step is not None and op.end_step is not None and op.start_step > op.end_step:
@@ -112,7 +112,8 @@ def get_metric_history_bulk_interval(db: Transaction, op: GetMetricHistoryBulkIn
     for run_id, run_key in [(run_id, existing_run(db, run_id)) for run_id in op.run_ids]:
         row = db.one("SELECT series, folded FROM metric WHERE run_key = ? AND key = ?", (run_key, op.metric_key))
         if row is not None:
-            points = read_points(db, run_key, *row)
+            window = None if op.start_step is None or op.end_step is None else (op.start_step, op.end_step)
+            points = read_for_sample(db, run_key, row, op.max_results, window)
             places = sample(points, op.max_results, op.start_step, op.end_step)
             metrics += _entities(op.metric_key, take(points, places), run_id.lower())
     return MetricHistoryReply(metrics=metrics)

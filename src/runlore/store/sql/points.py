@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runlore.series.chunk import CHUNK_POINTS, Block, Points, decode_row, is_row
+from runlore.series.pyramid import PAGE, read_pages
+from runlore.series.sample import extreme_pieces
 from runlore.series.tail import concatenate, gather
 from runlore.store.sql.database import Transaction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_CHUNK_LEVEL = CHUNK_POINTS.bit_length() - 1  # of pyramid nodes that cover a chunk each
+_SAMPLED_FROM = PAGE << (_CHUNK_LEVEL - 1)  # folded points from which on a pyramid has such nodes
 
 INSERT_TAIL = (
     "INSERT INTO metric_tail (run_key, seq, min_series, max_series, min_time, latest_time, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -51,6 +56,36 @@ def read_points(db: Transaction, run_key: int, series: int, folded: int, start: 
         if tail is not None:
             parts.append(cut(tail, max(0, start - folded), None if stop is None else stop - folded))
     return concatenate(parts)
+
+
+def read_for_sample(
+    db: Transaction, run_key: int, series: tuple[int, int], most: int, window: tuple[int, int] | None
+) -> Points:
+    """Points of one series, given as its number and its folded points, from which to take a sample of `most` with steps in a
+    window (None = all). Of long ones only the chunks with extremes are read: a spike is always among them.
+    """
+    number, folded = series
+    low, high = window or (-(2**63), 2**63 - 1)
+    condition, parameters = "max_step >= ? AND min_step <= ?", [low, high]
+    if folded > _SAMPLED_FROM:
+        pages = [
+            data
+            for (data,) in db.all(
+                "SELECT data FROM metric_pyramid WHERE run_key = ? AND series = ? AND level = ? ORDER BY page",
+                (run_key, number, _CHUNK_LEVEL),
+            )
+        ]
+        nodes = read_pages(pages, frozenset(("min", "max", "min_step", "max_step")))
+        chosen = extreme_pieces(nodes, low, high, max(1, most // 8))
+        among, firsts = db.among("first_index", [chunk * CHUNK_POINTS for chunk in chosen])
+        condition, parameters = f"{condition} AND {among}", [*parameters, firsts]
+    rows = db.all(
+        f"SELECT data FROM metric_chunk WHERE run_key = ? AND series = ? AND {condition} ORDER BY first_index",
+        (run_key, number, *parameters),
+    )
+    parts = [Block(data).points for (data,) in rows]
+    tail = tail_of(db, run_key, (number,)).get(number)
+    return concatenate([*parts, *([] if tail is None else [tail])])
 
 
 def cut(points: Points, start: int, stop: int | None) -> Points:

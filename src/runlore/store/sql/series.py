@@ -108,9 +108,11 @@ def _window(lines: Sequence[Line], op: QuerySeries) -> tuple[Any, Any]:
         ends = [line.extent() for line in lines]
         low, high = min((end for end, _ in ends), default=0), max((end for _, end in ends), default=0)
     if op.x == "metric":
-        if op.scale == "log":
+        if op.scale == "log" and low <= 0:
             above = min((line.least_above_zero() for line in lines if isinstance(line, PairLine)), default=math.inf)
-            low = max(low, above)
+            for line in lines:
+                line.left_out += line.before(above).points - line.before(low).points
+            low = above
         return low, high
     low, high = max(math.ceil(low), -(2**63)), min(math.floor(high), 2**63 - 1)
     if op.scale == "log" and low < 0:
