@@ -3,6 +3,17 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Changes */
+        Changes: {
+            cursor: string;
+            reset?: boolean;
+            settled?: boolean;
+            runs?: components["schemas"]["RunChange"][];
+            experiments?: components["schemas"]["ExperimentChange"][];
+            registered_models?: components["schemas"]["RegisteredModelChange"][];
+            logged_models?: components["schemas"]["LoggedModelChange"][];
+            other?: ("runs" | "trash" | "views")[];
+        };
         /** ColumnCatalogue */
         ColumnCatalogue: {
             columns?: components["schemas"]["ColumnInfo"][];
@@ -44,6 +55,11 @@ export interface components {
             creation_time?: number;
             tags?: components["schemas"]["ExperimentTag"][];
         };
+        /** ExperimentChange */
+        ExperimentChange: {
+            experiment_id: string;
+            changed: ("created" | "lifecycle" | "name" | "runs" | "tags" | "views")[];
+        };
         /** ExperimentSummary */
         ExperimentSummary: {
             experiment_id: string;
@@ -80,6 +96,11 @@ export interface components {
         LoggedModel: {
             info: components["schemas"]["LoggedModelInfo"];
             data?: components["schemas"]["LoggedModelData"];
+        };
+        /** LoggedModelChange */
+        LoggedModelChange: {
+            model_id: string;
+            changed: ("created" | "lifecycle" | "params" | "status" | "tags")[];
         };
         /** LoggedModelData */
         LoggedModelData: {
@@ -210,6 +231,11 @@ export interface components {
             /** @enum {string} */
             best?: "max" | "min";
         };
+        /** RegisteredModelChange */
+        RegisteredModelChange: {
+            name: string;
+            changed: ("aliases" | "created" | "description" | "lifecycle" | "name" | "tags" | "versions")[];
+        };
         /** RegistryRow */
         RegistryRow: {
             name: string;
@@ -230,6 +256,14 @@ export interface components {
             data?: components["schemas"]["RunData"];
             inputs?: components["schemas"]["RunInputs"];
             outputs?: components["schemas"]["RunOutputs"];
+        };
+        /** RunChange */
+        RunChange: {
+            run_id: string;
+            changed: ("created" | "inputs" | "lifecycle" | "metrics" | "models" | "params" | "purged" | "status" | "tags")[];
+            experiment_id?: string;
+            status?: string;
+            metrics?: string[];
         };
         /** RunData */
         RunData: {

@@ -21,5 +21,6 @@ export type RegisteredModelPage = { model: RegistryRow; versions: ModelVersion[]
 export type LoggedModel = Schemas["LoggedModel"];
 export type FileInfo = Schemas["FileInfo"];
 export type RunFiles = Filled<Schemas["RunFilesReply"], "files">;
+export type Changes = Required<Schemas["Changes"]>;
 export type QueryRuns = Schemas["QueryRuns"];
 export type QuerySeries = Schemas["QuerySeries"];
