@@ -41,12 +41,15 @@ if TYPE_CHECKING:
         load_table,
         log_artifact,
         log_artifacts,
+        log_audio,
         log_dict,
         log_figure,
+        log_histogram,
         log_image,
         log_stream,
         log_table,
         log_text,
+        log_video,
     )
     from runlore.fluent.difference import diff_runs
     from runlore.fluent.experiments import (
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
         start_run,
     )
     from runlore.fluent.search import search_runs
+    from runlore.fluent.series import query_series
     from runlore.mlflow_alias import install_as_mlflow
     from runlore.system_metrics import (
         disable_system_metrics_logging,
@@ -127,8 +131,8 @@ _NAMES = {
         set_tracking_uri""",
     "exceptions": "MlflowException RunloreError",
     "fluent.artifacts": """
-        flush_artifact_async_logging get_artifact_uri load_table log_artifact log_artifacts log_dict log_figure log_image
-        log_stream log_table log_text""",
+        flush_artifact_async_logging get_artifact_uri load_table log_artifact log_artifacts log_audio log_dict log_figure
+        log_histogram log_image log_stream log_table log_text log_video""",
     "fluent.difference": "diff_runs",
     "fluent.experiments": """
         create_experiment delete_experiment delete_experiment_tag get_experiment get_experiment_by_name restore_experiment
@@ -144,6 +148,7 @@ _NAMES = {
     "fluent.runs": """
         ActiveRun active_run delete_run end_run get_parent_run get_run last_active_run restore_run start_run""",
     "fluent.search": "search_runs",
+    "fluent.series": "query_series",
     "mlflow_alias": "install_as_mlflow",
     "system_metrics": """
         disable_system_metrics_logging enable_system_metrics_logging set_system_metrics_node_id
@@ -198,8 +203,10 @@ __all__ = [
     "load_table",
     "log_artifact",
     "log_artifacts",
+    "log_audio",
     "log_dict",
     "log_figure",
+    "log_histogram",
     "log_image",
     "log_input",
     "log_inputs",
@@ -212,8 +219,10 @@ __all__ = [
     "log_stream",
     "log_table",
     "log_text",
+    "log_video",
     "models",
     "pyfunc",
+    "query_series",
     "register_model",
     "restore_experiment",
     "restore_run",

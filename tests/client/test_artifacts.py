@@ -133,7 +133,7 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(
     monkeypatch.setitem(sys.modules, "pandas", None)
     monkeypatch.setitem(sys.modules, "PIL", None)
     for call in (
-        lambda: client.log_table(run_id, {"a": [1]}, "t.json"),
+        lambda: client.log_table(run_id, {"a": [1]}, "t.parquet"),
         lambda: client.log_image(run_id, numpy.zeros((2, 2)), "x.png"),
     ):
         with pytest.raises(MissingDependency, match="pip install") as caught:

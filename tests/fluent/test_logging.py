@@ -173,3 +173,14 @@ def test_registering_a_model(experiment: str) -> None:
     found = runlore.search_model_versions(filter_string=f"name = '{name}'", order_by=["version_number ASC"])
     assert [(version.version, version.tags) for version in found] == [("1", {"k": "v", "stage": "old"}), ("2", {"k": "v"})]
     assert runlore.artifacts.load_text(f"models:/{name}/2/w.txt") == "weights"
+
+
+def test_nested_params_and_media_of_the_active_run(experiment: str) -> None:
+    with runlore.start_run() as run:
+        runlore.log_params({"model": {"layers": 3, "sizes": [4, 5]}})
+        runlore.log_histogram([1, 2, 3], "weights", step=1)
+        runlore.log_audio(numpy.zeros(10), "silence", sample_rate=8_000)
+        runlore.log_video([numpy.zeros((4, 4))] * 2, "black")
+    assert logged(run).data.params == {"model.layers": "3", "model.sizes": "[4, 5]"}
+    folders = {info.path for info in runlore.MlflowClient().list_artifacts(run.info.run_id)}
+    assert folders == {"histograms", "audio", "videos"}

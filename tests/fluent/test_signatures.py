@@ -71,7 +71,6 @@ MISSING: dict[str, str] = {
     "delete_webhook": LATER,
     "doctor": LATER,
     "evaluate": LATER,
-    "from_huggingface": LATER,
     "from_spark": LATER,
     "from_tensorflow": LATER,
     "get_artifact_repository": INTERNAL,

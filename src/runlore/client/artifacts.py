@@ -64,7 +64,7 @@ class ArtifactsClient(ClientBase):
         if PurePosixPath(artifact_file).suffix.lower() in (".yml", ".yaml"):
             text = _yaml(dictionary)
         else:
-            text = json.dumps(dictionary, indent=2, default=_plain, ensure_ascii=False)
+            text = json.dumps(dictionary, indent=2, default=plain_value, ensure_ascii=False)
         self._write(run_id, artifact_file, text.encode())
 
     def log_stream(self, run_id: str, stream: BinaryIO, artifact_file: str) -> None:
@@ -121,13 +121,13 @@ def _yaml(dictionary: dict[str, Any]) -> str:
         """Plain YAML for every value: no tags that only Python understands."""
 
         def represent_other(self, value: Any) -> yaml.Node:
-            return self.represent_data(_plain(value))
+            return self.represent_data(plain_value(value))
 
     Dumper.add_representer(None, Dumper.represent_other)  # type: ignore[arg-type]  # for types without a representer
     return str(yaml.dump(dictionary, Dumper=Dumper, indent=2, default_flow_style=False, allow_unicode=True, sort_keys=False))
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """What JSON and YAML can not say: numpy values as plain ones, everything else as its text."""
     for method in ("item", "tolist"):
         if hasattr(value, method) and hasattr(value, "dtype"):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
-import uuid
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from runlore.api.runs import SetTag
-from runlore.client.artifacts import ArtifactsClient
-from runlore.client.base import RunOperations, now, step_number
+from runlore.client.base import RunOperations
+from runlore.client.media import MediaClient, media_stem
 from runlore.exceptions import InvalidParameter, MissingDependency
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 THUMBNAIL_SIDE = 256
 LOGGED_IMAGES_TAG = "mlflow.loggedImages"
-_KEY = re.compile(r"[\w\-. /]{1,200}")
 
 
 class Image:
@@ -54,7 +51,7 @@ class Image:
         return Image(copy)
 
 
-class ImagesClient(ArtifactsClient):
+class ImagesClient(MediaClient):
     """Images. Needs pillow."""
 
     def log_image(
@@ -78,7 +75,7 @@ class ImagesClient(ArtifactsClient):
         if artifact_file is not None:
             self._write(run_id, artifact_file, _encoded(picture, PurePosixPath(artifact_file).suffix.lstrip(".") or "png"))
             return None
-        stem = _stem(str(key), step_number(step), now() if timestamp is None else step_number(timestamp))
+        stem = media_stem("images", str(key), step, timestamp)
         thumbnail = picture.copy()
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         self._write(run_id, f"{stem}.png", _encoded(picture, "png"))
@@ -134,11 +131,3 @@ def _encoded(picture: Any, suffix: str) -> bytes:
             f"Can not store a {picture.mode} image as .{suffix}: {error}. hint: .png stores every image."
         ) from None
     return buffer.getvalue()
-
-
-def _stem(key: str, step: int, timestamp: int) -> str:
-    if not _KEY.fullmatch(key):
-        raise InvalidParameter(
-            f"Invalid image key {key!r}. It may contain letters, digits, underscores, dashes, periods, spaces and slashes."
-        )
-    return f"images/{key.replace('/', '#')}+step+{step}+timestamp+{timestamp}+{uuid.uuid4()}"

@@ -1,15 +1,17 @@
-"""Tables of runs: pandas frames as JSON or Parquet artifacts, in MLflow's layout."""
+"""Tables of runs as JSON or Parquet files, in MLflow's layout."""
 
 from __future__ import annotations
 
 import io
 import json
+import math
+import sys
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from runlore.api.runs import GetRun, SearchRuns, SetTag
-from runlore.client.artifacts import ArtifactsClient
+from runlore.client.artifacts import ArtifactsClient, plain_value
 from runlore.entities import Run
 from runlore.exceptions import InvalidParameter, MissingDependency, NotFound
 
@@ -20,25 +22,19 @@ LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts"
 
 
 class TablesClient(ArtifactsClient):
-    """Tables. `.json` files hold `{"columns": […], "data": [[…] …]}`, `.parquet` files need pyarrow."""
+    """Tables. `.json` files hold `{"columns": […], "data": [[…] …]}`, `.parquet` files need pyarrow, or polars for its frames."""
 
     def log_table(self, run_id: str, data: dict[str, Any] | pandas.DataFrame, artifact_file: str) -> None:
         """Store a table; rows are added to a table of that name which is already there.
 
-        `data` is a frame, or a dictionary of columns; a dictionary of single values is one row.
+        `data` is a pandas or polars frame, or a dictionary of columns; a dictionary of single values is one row. Columns that
+        only some rows have are empty in the others. Adding rows writes the file anew: log many rows at a time.
         """
-        pd = pandas_module("log_table")
         suffix = _suffix(artifact_file)
-        if isinstance(data, dict):
-            scalars = all(not hasattr(value, "__len__") or isinstance(value, str) for value in data.values())
-            frame = pd.DataFrame([data] if scalars else data)
-        elif isinstance(data, pd.DataFrame):
-            frame = data
-        else:
-            raise InvalidParameter(f"log_table expects a dictionary or a pandas frame, got {type(data).__name__}.")
+        earlier: bytes | None = None
         with suppress(NotFound):  # these are the first rows of this table
-            frame = pd.concat([self._table(run_id, artifact_file), frame], ignore_index=True)
-        self._write(run_id, artifact_file, _packed(frame, suffix))
+            earlier = self._raw_table(run_id, artifact_file)
+        self._write(run_id, artifact_file, _json(data, earlier) if suffix == ".json" else _parquet(data, earlier))
         self._note_table(run_id, artifact_file)
 
     def load_table(
@@ -68,14 +64,17 @@ class TablesClient(ArtifactsClient):
         return pd.concat(tables, ignore_index=True)
 
     def _table(self, run_id: str, artifact_file: str) -> Any:
-        from runlore.blobs.base import ArtifactPath
-
         pd = pandas_module("load_table")
-        raw = b"".join(self._files(run_id).read(ArtifactPath(artifact_file)))
+        raw = self._raw_table(run_id, artifact_file)
         if _suffix(artifact_file) == ".parquet":
             return pd.read_parquet(io.BytesIO(raw))
         content = json.loads(raw)
         return pd.DataFrame(content["data"], columns=content["columns"])
+
+    def _raw_table(self, run_id: str, artifact_file: str) -> bytes:
+        from runlore.blobs.base import ArtifactPath
+
+        return b"".join(self._files(run_id).read(ArtifactPath(artifact_file)))
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
         """Keep the list of tables in the tag from which MLflow's clients and pages learn about them."""
@@ -114,15 +113,65 @@ def _suffix(artifact_file: str) -> str:
     return suffix
 
 
-def _packed(frame: Any, suffix: str) -> bytes:
-    if suffix == ".parquet":
-        try:
-            packed: bytes = frame.to_parquet()
-        except ImportError:
-            raise MissingDependency("Parquet tables need pyarrow, which is not installed. hint: pip install pyarrow") from None
-        return packed
-    text: str = frame.to_json(orient="split", index=False, date_format="iso", default_handler=str)
-    return text.encode()
+def _kind(data: Any) -> str:
+    """What a table was handed in as: "columns", "pandas" or "polars"."""
+    if isinstance(data, dict):
+        return "columns"
+    for name in ("pandas", "polars"):
+        module = sys.modules.get(name)  # who has a frame has imported its library
+        if module is not None and isinstance(data, module.DataFrame):
+            return name
+    raise InvalidParameter(f"log_table expects a dictionary of columns, a pandas or a polars frame, got {type(data).__name__}.")
+
+
+def _columns(data: Any) -> dict[str, list[Any]]:
+    """A table as lists of values that JSON can say."""
+    kind = _kind(data)
+    if kind == "pandas":
+        split = json.loads(data.to_json(orient="split", index=False, date_format="iso", default_handler=str))
+        return {str(name): [row[place] for row in split["data"]] for place, name in enumerate(split["columns"])}
+    named = data.to_dict(as_series=False) if kind == "polars" else data
+    if all(not hasattr(value, "__len__") or isinstance(value, str) for value in named.values()):
+        named = {name: [value] for name, value in named.items()}
+    columns = {str(name): [_cell(value) for value in values] for name, values in named.items()}
+    if len({len(values) for values in columns.values()}) > 1:
+        lengths = ", ".join(f"{name!r}: {len(values)}" for name, values in columns.items())
+        raise InvalidParameter(f"The columns of a table have the same length; these have {lengths}.")
+    return columns
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None  # as pandas writes them
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _json(data: Any, earlier: bytes | None) -> bytes:
+    new = _columns(data)
+    before = json.loads(earlier) if earlier is not None else {"columns": [], "data": []}
+    names = list(dict.fromkeys([*before["columns"], *new]))
+    at = {name: place for place, name in enumerate(before["columns"])}
+    rows = [[row[at[name]] if name in at else None for name in names] for row in before["data"]]
+    empty = [None] * len(next(iter(new.values()), []))
+    rows += [list(row) for row in zip(*(new.get(name, empty) for name in names), strict=True)]
+    return json.dumps({"columns": names, "data": rows}, default=plain_value, ensure_ascii=False).encode()
+
+
+def _parquet(data: Any, earlier: bytes | None) -> bytes:
+    buffer = io.BytesIO()
+    if _kind(data) == "polars":
+        polars = sys.modules["polars"]
+        frames = [data] if earlier is None else [polars.read_parquet(io.BytesIO(earlier)), data]
+        polars.concat(frames, how="diagonal_relaxed").write_parquet(buffer)
+        return buffer.getvalue()
+    pd = pandas_module("log_table(….parquet)")
+    frame = pd.DataFrame(_columns(data)) if isinstance(data, dict) else data
+    try:
+        frames = [frame] if earlier is None else [pd.read_parquet(io.BytesIO(earlier)), frame]
+        pd.concat(frames, ignore_index=True).to_parquet(buffer)
+    except ImportError:
+        raise MissingDependency("Parquet tables need pyarrow, which is not installed. hint: pip install pyarrow") from None
+    return buffer.getvalue()
 
 
 def _value_of_run(run: Run, column: str) -> Any:

@@ -28,15 +28,19 @@ class Dataset:
 
     def to_entity(self) -> DatasetEntity:
         """The dataset as it is stored."""
-        source_type, source = described_source(self.source)
+        source_type, source = self.described_source()
         return DatasetEntity(
             name=self.name,
             digest=self.digest,
             source_type=source_type,
             source=source,
-            schema=json.dumps(self.schema),
+            schema=None if self.schema is None else json.dumps(self.schema),
             profile=json.dumps(self.profile),
         )
+
+    def described_source(self) -> tuple[str, str]:
+        """Type and JSON description of where the data came from."""
+        return described_source(self.source)
 
     def to_dict(self) -> dict[str, Any]:
         """The dataset as it is stored, as a dictionary."""

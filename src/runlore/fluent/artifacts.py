@@ -63,6 +63,26 @@ def log_image(
     return run.client.log_image(run.run_id, image, artifact_file, key, step, timestamp, synchronous)
 
 
+def log_audio(
+    audio: Any, key: str, step: int | None = None, sample_rate: int | None = None, timestamp: int | None = None
+) -> None:
+    """Store a sound (a file, or samples with their `sample_rate`) under a key for each step. See `RunloreClient.log_audio`."""
+    run = current_run()
+    run.client.log_audio(run.run_id, audio, key, step, sample_rate, timestamp)
+
+
+def log_video(video: Any, key: str, step: int | None = None, fps: float = 20, timestamp: int | None = None) -> None:
+    """Store a video (a file, or frames) under a key for each step. See `RunloreClient.log_video`."""
+    run = current_run()
+    run.client.log_video(run.run_id, video, key, step, fps, timestamp)
+
+
+def log_histogram(values: Any, key: str, step: int | None = None, bins: Any = 64, timestamp: int | None = None) -> None:
+    """Store the distribution of an array, tensor or list of numbers under a key for each step."""
+    run = current_run()
+    run.client.log_histogram(run.run_id, values, key, step, bins, timestamp)
+
+
 def log_table(data: dict[str, Any] | pandas.DataFrame, artifact_file: str, run_id: str | None = None) -> None:
     """Store a table as .json or .parquet; rows are added to a table of that name which is already there."""
     client, run_id = target(run_id)

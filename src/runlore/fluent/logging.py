@@ -10,6 +10,7 @@ from typing import Any
 
 from runlore.client import RunloreClient, RunOperations
 from runlore.client.base import now
+from runlore.client.params import flat_params
 from runlore.data import Dataset, dataset_entity
 from runlore.entities import Dataset as DatasetEntity
 from runlore.entities import DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag
@@ -27,9 +28,13 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 
 
 def log_params(params: dict[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> RunOperations | None:
-    """Write several params."""
+    """Write several params. Nested ones get names with dots: `{"model": {"layers": 3}}` is the param `model.layers`.
+
+    Dataclasses and the result of argparse are taken too. Under `--as-mlflow` nested dictionaries are one text, as in MLflow.
+    """
     client, run_id = target(run_id)
-    entries = [Param(key=key, value=value) for key, value in params.items()]
+    named = params if context.stands_in_for_mlflow() else flat_params(params)
+    entries = [Param(key=key, value=value) for key, value in named.items()]
     return client.log_batch(run_id, params=entries, synchronous=synchronous)
 
 
