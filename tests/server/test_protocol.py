@@ -160,3 +160,29 @@ def test_an_upload_does_not_wait_for_slow_ones(house: House) -> None:
     assert house.ask("PUT", f"{FILES}/0/quick", body=b"x").status == 200
     for connection in slow:
         connection.socket.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n", "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"],
+)
+def test_an_answer_says_that_it_is_the_last_one(house: House, head: str) -> None:
+    with house.connect() as connection:
+        connection.send(head.encode())
+        answer = connection.answer()
+        assert (answer.status, answer.body, answer.headers["connection"]) == (200, b"OK", "close")
+        assert connection.ended()
+
+
+def test_answers_come_in_the_order_of_the_requests(house: House) -> None:
+    """Short answers and long ones, good ones and refusals, all sent before the first answer is read."""
+    paths = ["/health", "/api/openapi.json", "/nothing/here", "/health", "/api/docs.css"]
+    with house.connect() as connection:
+        connection.send(b"".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths))
+        answers = [connection.answer() for _ in paths]
+    assert [answer.status for answer in answers] == [200, 200, 404, 200, 200]
+    assert [answer.body for answer in answers] == [house.ask("GET", path).body for path in paths]
+    for answer in answers:
+        assert answer.headers["content-length"] == str(len(answer.body))
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "date" in answer.headers

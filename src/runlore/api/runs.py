@@ -31,7 +31,7 @@ from runlore.entities import DatasetInput, Empty, Entity, LoggedModelInput, Logg
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 
 
-class MetricPoint(Value):
+class MetricPoint(Value, gc=False):
     """One point to append."""
 
     key: Key
@@ -43,14 +43,14 @@ class MetricPoint(Value):
     model_id: ModelId | None = None
 
 
-class ParamEntry(Value):
+class ParamEntry(Value, gc=False):
     """One param to write."""
 
     key: Key
     value: ParamValue
 
 
-class TagEntry(Value):
+class TagEntry(Value, gc=False):
     """One tag to set."""
 
     key: Key

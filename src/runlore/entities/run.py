@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from runlore.entities.value import Entity
 
 
-class Metric(Entity):
+class Metric(Entity, gc=False):
     """One point of a metric: value (NaN and infinities allowed), Unix milliseconds, step."""
 
     key: str
@@ -22,14 +22,14 @@ class Metric(Entity):
     run_id: str | None = None
 
 
-class Param(Entity):
+class Param(Entity, gc=False):
     """An input of a run: written once, text."""
 
     key: str
     value: str
 
 
-class RunTag(Entity):
+class RunTag(Entity, gc=False):
     """A key and a text value on a run; may be overwritten and deleted."""
 
     key: str

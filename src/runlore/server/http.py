@@ -24,6 +24,12 @@ MAX_JSON_BODY = 2 * 2**20
 SLICE = 256 * 2**10
 """Bytes of a body that are handed to a connection at once: what a client that does not read costs."""
 
+WHOLE = "runlore.response"
+"""The type of a message beside ASGI's, from a reply to the security wrapper: status, headers and body in one."""
+WRITE_WHOLE = "runlore.write_whole"
+"""Where in the scope the protocol leaves a `Whole`, if it can write whole answers."""
+Whole = Callable[[int, Headers, bytes], Awaitable[None]]
+
 _JSON: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _MSGPACK: Headers = [(b"content-type", b"application/msgpack"), (b"cache-control", b"no-store")]
 
@@ -120,6 +126,9 @@ class Reply:
         """
         body = self.body
         headers = self.headers
+        if isinstance(body, bytes) and len(body) <= SLICE and self.status >= 200 and self.status != 304 and not without_body:
+            await send({"type": WHOLE, "status": self.status, "headers": headers, "body": body})
+            return
         if isinstance(body, bytes) and self.status != 304:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
@@ -131,6 +140,16 @@ class Reply:
             await send({"type": "http.response.body", "body": body[(len(body) - 1) // SLICE * SLICE :] if body else b""})
         else:
             await _stream(body, send, receive)
+
+
+async def send_whole(status: int, headers: Headers, body: bytes, whole: Whole | None, send: Send) -> None:
+    """Send an answer at once where the protocol can, else as ASGI's two messages."""
+    if whole:
+        await whole(status, headers, body)
+        return
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _stream(pieces: AsyncIterator[bytes], send: Send, receive: Receive | None) -> None:

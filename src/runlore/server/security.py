@@ -12,7 +12,19 @@ import re
 from collections.abc import Iterable
 
 from runlore.exceptions import BadRequest, InvalidParameter, PermissionDenied, RunloreError
-from runlore.server.http import Application, Headers, Message, Receive, Refused, Scope, Send, error_reply
+from runlore.server.http import (
+    WHOLE,
+    WRITE_WHOLE,
+    Application,
+    Headers,
+    Message,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    error_reply,
+    send_whole,
+)
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_URL_BYTES = 8 * 2**10
@@ -58,10 +70,12 @@ class Security:
             return
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"]
-                own = any(name == b"content-security-policy" for name, _ in headers)
-                message["headers"] = [*headers, *_ALWAYS] if own else [*headers, *_ALWAYS, _POLICY]
+            kind = message["type"]
+            if kind == WHOLE:
+                await send_whole(message["status"], _careful(message["headers"]), message["body"], scope.get(WRITE_WHOLE), send)
+                return
+            if kind == "http.response.start":
+                message["headers"] = _careful(message["headers"])
             await send(message)
 
         try:
@@ -104,6 +118,11 @@ class Security:
                 f"This server does not answer to the host name {host[:200]!r}. If that is its right name, start it with "
                 "--allowed-hosts and that name.",
             )
+
+
+def _careful(headers: Headers) -> Headers:
+    own = any(name == b"content-security-policy" for name, _ in headers)
+    return [*headers, *_ALWAYS] if own else [*headers, *_ALWAYS, _POLICY]
 
 
 def _check_sender(host: bytes, origin: bytes | None, site: bytes | None) -> None:
