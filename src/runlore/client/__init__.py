@@ -19,6 +19,7 @@ from runlore.client.logged_models import LoggedModelsClient
 from runlore.client.logging import LoggingClient
 from runlore.client.model_versions import ModelVersionsClient
 from runlore.client.runs import RunsClient
+from runlore.client.series import SeriesClient
 from runlore.client.tables import TablesClient
 
 __all__ = [
@@ -36,7 +37,14 @@ __all__ = [
 
 
 class RunloreClient(
-    ExperimentsClient, RunsClient, LoggingClient, TablesClient, ImagesClient, LoggedModelsClient, ModelVersionsClient
+    ExperimentsClient,
+    RunsClient,
+    LoggingClient,
+    TablesClient,
+    ImagesClient,
+    SeriesClient,
+    LoggedModelsClient,
+    ModelVersionsClient,
 ):
     """Everything that can be asked of a store, in MLflow's words. Safe to use from many threads."""
 
