@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from tests.server.live import House, LiveServer
@@ -15,6 +16,9 @@ from runlore.store.sql.store import SqlStore
 
 # Runs are recorded where that is tested: in tests/snapshot and tests/console.
 os.environ["RUNLORE_SNAPSHOT"] = os.environ["RUNLORE_CONSOLE"] = "0"
+
+
+os.environ.setdefault("XDG_STATE_HOME", mkdtemp(prefix="runlore-state-"))  # journals for servers; child processes look there too
 
 
 @pytest.fixture(scope="session")

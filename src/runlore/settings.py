@@ -38,6 +38,14 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_DIR`: use this directory instead of the nearest `.runlore/`."""
     config_directory: str | None = None
     """`RUNLORE_CONFIG_DIR`, else `$XDG_CONFIG_HOME/runlore`: where this user's key is kept; `None`: `~/.config/runlore`."""
+    spool_directory: str | None = None
+    """`RUNLORE_SPOOL_DIR`: where journals for servers are kept; else below the state directory."""
+    state_directory: str | None = None
+    """`XDG_STATE_HOME`; `None`: `~/.local/state`."""
+    strict: bool = False
+    """`RUNLORE_STRICT`: logging calls wait until the store has what was logged, and raise when it does not take it."""
+    offline: bool = False
+    """`RUNLORE_OFFLINE`: no server is asked; what is logged is kept until `runlore sync`."""
     traceback: bool = False
     """`RUNLORE_TRACEBACK`: commands show where an unforeseen error happened."""
     no_color: bool = False
@@ -82,6 +90,10 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         password=value("PASSWORD", "TRACKING_PASSWORD"),
         token=value("TOKEN", "TRACKING_TOKEN"),
         directory=env.get("RUNLORE_DIR") or None,
+        spool_directory=env.get("RUNLORE_SPOOL_DIR") or None,
+        state_directory=env.get("XDG_STATE_HOME") or None,
+        strict=_true(env.get("RUNLORE_STRICT")),
+        offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
         postgres_readers=env.get("RUNLORE_POSTGRES_READERS") or None,
         no_color=bool(env.get("NO_COLOR")),
@@ -95,6 +107,10 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         system_metrics_samples=first(SYSTEM_METRICS["samples"]),
         system_metrics_node_id=first(SYSTEM_METRICS["node_id"]),
     )
+
+
+def _true(text: str | None) -> bool:
+    return bool(text) and str(text).lower() not in ("0", "false", "no", "off")
 
 
 @cache

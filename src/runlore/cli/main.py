@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("runlore.cli.run:run", "Run a training script."),
     "experiments": ("runlore.cli.experiments:experiments", "List, describe, delete and restore experiments."),
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
+    "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
     "backup": ("runlore.cli.backup:backup", "Copy a store that is in use."),
     "gc": ("runlore.cli.gc:gc", "Delete for good what is in the trash."),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlore.api.operation import Operation, ViewTypeWord
-from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, store_at
+from runlore.api.runs import CreateRun
+from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, open_spool, spool_at, store_at
 from runlore.entities import ViewType
 from runlore.exceptions import InvalidParameter, RunloreError
 from runlore.settings import read_settings
+from runlore.spool.spool import Receipt, Spool
 from runlore.store.base import Store
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class PagedList(list[Item]):
 class RunOperations:
     """What `synchronous=False` gives: `wait()` returns when the data is stored, and raises what went wrong."""
 
-    def __init__(self, operation_futures: list[Future[Any]] | None = None) -> None:
+    def __init__(self, operation_futures: Sequence[Future[Any] | Receipt] | None = None) -> None:
         self._futures = operation_futures or []
 
     def wait(self) -> None:
@@ -69,6 +71,7 @@ class ClientBase:
         if workspace_store_uri is not None:
             raise InvalidParameter(f"Runlore has no workspaces; workspace_store_uri was {workspace_store_uri!r}.")
         self._tracking_uri = absolute_uri(tracking_uri) if tracking_uri else get_tracking_uri()
+        self._strict = read_settings().strict
         own = self._tracking_uri if tracking_uri else get_registry_uri()
         self._registry_uri = absolute_uri(registry_uri) if registry_uri else own
 
@@ -87,25 +90,63 @@ class ClientBase:
         """The store of registered models."""
         return store_at(self._registry_uri)
 
+    def flush(self, seconds: float = 60.0) -> bool:
+        """Wait until everything that this process has logged to the store has arrived there; False when it has not in so many
+        seconds. Reading calls do this themselves."""
+        spool = open_spool(self._tracking_uri)
+        return spool is None or spool.flush(seconds)
+
     def _call(self, operation: Operation[Reply]) -> Reply:
-        return self.store.call(operation)
+        """Carry out an operation after everything that was logged has arrived at the store."""
+        spool = self._spool() if isinstance(operation, CreateRun) else open_spool(self._tracking_uri)
+        return self.store.call(operation) if spool is None else spool.call(operation)
 
     def _register(self, operation: Operation[Reply]) -> Reply:
+        if self._registry_uri == self._tracking_uri:
+            return self._call(operation)
         return self.registry_store.call(operation)
 
+    def _spool(self) -> Spool | None:
+        """The journal that takes what is logged; None when logging calls go to the store themselves."""
+        return None if self._strict else spool_at(self._tracking_uri)
+
     def _log(self, operations: Iterable[Operation[Any]], synchronous: bool | None) -> RunOperations | None:
-        """Every logging call goes through here, and returns when the data is on stable storage."""
-        if synchronous is not False:
-            for operation in operations:
+        """Every logging call goes through here or through `_log_points`. It returns when the data is in the journal; with
+        `synchronous=True`, or in strict mode, when it is on stable storage of the store."""
+        spool = self._spool()
+        if synchronous is False:
+            return self._log_in_background(spool, operations)
+        for operation in operations:
+            if spool is None:
                 self.store.call(operation)
-            return None
+            elif synchronous:
+                spool.call(operation)
+            else:
+                spool.accept(operation)
+        return None
+
+    def _log_in_background(self, spool: Spool | None, operations: Iterable[Operation[Any]]) -> RunOperations:
+        """What is wrong is raised by `wait()`."""
         done: Future[None] = Future()
         try:
+            if spool is not None:
+                return RunOperations([Receipt(spool, spool.accept(operation)) for operation in operations])
             self._log(operations, True)
             done.set_result(None)
         except RunloreError as error:
             done.set_exception(error)
         return RunOperations([done])
+
+    def _log_points(self, run_id: str, values: dict[str, float], time: int, step: int) -> bool:
+        """Put points into the journal; False when there is none."""
+        spool = self._spool()
+        if spool is None:
+            return False
+        if not spool.names.issuperset(values):
+            for key in values:
+                key_text(key, "metric")
+        spool.log_points(run_id, values, time, step)
+        return True
 
     def _blobs(self, artifact_uri: str) -> BlobStore:
         from runlore.blobs.uri import open_blobs

@@ -7,16 +7,23 @@ chosen URI is kept in the environment of the process, so that child processes lo
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import sys
 import threading
 from pathlib import Path
 
 from runlore.settings import read_settings
+from runlore.spool.spool import Spool
 from runlore.store.base import Store, open_store
+from runlore.store.http import HttpStore
 from runlore.store.location import locate
 
-_lock = threading.Lock()
+logger = logging.getLogger("runlore")
+
+_lock = threading.RLock()
 _stores: dict[str, Store] = {}
+_spools: dict[str, Spool | None] = {}
 
 
 def set_tracking_uri(uri: str | Path) -> None:
@@ -59,8 +66,56 @@ def store_at(uri: str) -> Store:
         return _stores[uri]
 
 
+def spool_at(uri: str) -> Spool | None:
+    """The journal of this process for a store, begun unless it is there already; None where there is no place for one (a
+    warning says so), and log calls go to the store themselves."""
+    if uri in _spools:
+        return _spools[uri]
+    with _lock:
+        if uri not in _spools:
+            try:
+                _spools[uri] = Spool(uri, lambda: _delivery_store(uri), lambda: store_at(uri))
+            except OSError as error:
+                logger.warning("There is no place for a journal, so log calls wait for the store: %s", error)
+                _spools[uri] = None
+            _close_at_the_end_of_a_worker()
+        return _spools[uri]
+
+
+def open_spool(uri: str) -> Spool | None:
+    """The journal of this process for a store, if there is one."""
+    return _spools.get(uri)
+
+
+def _delivery_store(uri: str) -> Store:
+    """The store that deliveries go to: they have a patience of their own."""
+    if not uri.startswith(("http:", "https:")):
+        return store_at(uri)
+    key = f"deliveries to {uri}"
+    if (store := _stores.get(key)) is not None:
+        return store
+    with _lock:
+        if key not in _stores:
+            _stores[key] = HttpStore(uri, patience=0.0)
+        return _stores[key]
+
+
+def _close_at_the_end_of_a_worker() -> None:
+    """Workers of `multiprocessing` end without `atexit`."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, close_stores, exitpriority=0)
+
+
 def close_stores() -> None:
-    """Finish waiting writes and close every open store. The next use opens them again."""
+    """Wait for what was logged to arrive (30 s at most), finish waiting writes, and close every open store. The next use opens
+    them again."""
+    with _lock:
+        spools = [spool for spool in _spools.values() if spool is not None]
+        _spools.clear()
+    for spool in spools:
+        spool.close()
     with _lock:
         stores = list(_stores.values())
         _stores.clear()
@@ -93,11 +148,21 @@ def _absolute(uri: str | None) -> str | None:
     return uri
 
 
-def _renew_lock() -> None:
+def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread may have held it when this process was forked
+    _lock = threading.RLock()  # another thread may have held it when this process was forked
+    spools = [spool for spool in _spools.values() if spool is not None]
+    _spools.clear()
+    for spool in spools:
+        spool.abandon()
+
+
+def _note_children() -> None:
+    for spool in _spools.values():
+        if spool is not None:
+            spool.has_children = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_after_fork, after_in_parent=_note_children)
 atexit.register(close_stores)

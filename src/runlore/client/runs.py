@@ -59,7 +59,17 @@ class RunsClient(ClientBase):
         """Say that a run has ended: FINISHED unless `status` says otherwise, now unless `end_time` (Unix ms) does."""
         word: Any = _status(status) or RunStatus.FINISHED
         ended = now() if end_time is None else end_time
-        self._call(UpdateRun(run_id=run_id, status=word, end_time=ended))
+        operation = UpdateRun(run_id=run_id, status=word, end_time=ended)
+        if (spool := self._spool()) is not None:
+            spool.end(operation)
+        else:
+            self._call(operation)
+
+    def keep_alive(self, run_id: str) -> None:
+        """Let the store hear of a run every 15 seconds until `set_terminated`: without that, and without data, it is shown as
+        lost after 90. `start_run` sees to it."""
+        if (spool := self._spool()) is not None:
+            spool.keep_alive(run_id)
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to the trash."""

@@ -81,6 +81,9 @@ def log_metrics(
     """Append one point to each of several metrics, all with the same step and time. See `log_metric`."""
     client, run_id = target(run_id)
     model_id = model_id or context.model_id()
+    if synchronous is None and model_id is None and dataset is None:
+        client.log_metrics(run_id, metrics, step, timestamp)
+        return None
     entity = _link(client, run_id, model_id, dataset)
     time = now() if timestamp is None else timestamp
     points = [
@@ -157,7 +160,10 @@ def log_outputs(models: list[LoggedModelOutput] | None = None) -> None:
 
 
 def flush_async_logging() -> None:
-    """Return when everything logged so far is stored. Every logging call has seen to that when it returned."""
+    """Return when everything logged so far has arrived at the store, or after a minute."""
+    for opened in context.stack()[-1:]:
+        opened.client.flush()
+    RunloreClient().flush()
 
 
 def target(run_id: str | None) -> tuple[RunloreClient, str]:

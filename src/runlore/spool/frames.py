@@ -34,8 +34,8 @@ class Record(NamedTuple):
 class Scan(NamedTuple):
     """What was found in a part of a segment.
 
-    `end` is where the next frame begins, in the file. `damage` counts places that are neither frames nor padding. `cut` says that
-    the part ends in the middle of a frame.
+    `end` is where the next frame begins, in the file. `damage` counts places that are neither frames nor padding. `cut` says
+    that the part ends in the middle of a frame.
     """
 
     records: list[Record]

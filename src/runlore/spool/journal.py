@@ -2,7 +2,8 @@
 
 `append` returns when the kernel has the record (`write(2)`, no buffer of Python's): it survives the end of the process, however
 that comes. It survives power loss when `sync` was called since. A write that fails or stops half-way is undone before anything
-else is written. There is one writer and, for reading back, one reader; both may be different threads.
+else is written; what the disk does not take is kept in memory up to a limit (`overflow.py`), then counted and dropped. Many
+threads may write, one may read back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zlib import crc32
 import msgspec
 
 from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frames, scan
+from runlore.spool.overflow import Overflow
 
 SEGMENT_BYTES = 4 * 2**20
 HEADER = 31
@@ -58,6 +60,9 @@ class Journal:
         self._count = 0
         self.next_seq = 0
         """The number of the next record."""
+        self.overflow = Overflow()
+        self.failure: OSError | None = None
+        """The last error of the disk; whoever looks at it takes it away."""
         self.segments: list[Segment] = []
         """The segments that are still there, oldest first."""
         self._read_fd = -1
@@ -66,29 +71,29 @@ class Journal:
         self.damage = 0
         """Places in which what was read back is not what was written."""
 
-    def append(self, kind: int, payload: bytes) -> int:
-        """Write one record (kinds are 1 to 30, payloads are not empty) and return its number. Raises `OSError`; then nothing
-        is written."""
+    def append(self, kind: int, payload: bytes, run_id: str = "", entries: int = 1) -> int:
+        """Write one record (kinds are 1 to 30, payloads are not empty) and return its number. `run_id` and `entries` are for
+        the count of what is dropped, if it comes to that."""
         size = len(payload)
         with self._lock:
-            at, seq = self._offset, self.next_seq
-            if self._fd < 0 or at >= SEGMENT_BYTES:
-                self._next_segment()
-                at = self._offset
-            if size + FRAME.size <= BLOCK - at % BLOCK:
-                start = (seq ^ seq >> 32 ^ kind << 24) & 0xFFFF_FFFF
-                data = FRAME.pack(size, crc32(payload, start), seq, kind) + payload
-            else:
-                data = frames(seq, kind, payload, at)
-            self._write(data, at)
+            seq = self.next_seq
             self.next_seq = seq + 1
+            if self.overflow:  # what is in memory comes first
+                self.overflow.put(Record(seq, kind, payload), run_id, entries)
+                return seq
+            try:
+                if self._fd < 0 or self._offset >= SEGMENT_BYTES:
+                    self._next_segment(seq)
+                at = self._offset
+                if size + FRAME.size <= BLOCK - at % BLOCK:
+                    start = (seq ^ seq >> 32 ^ kind << 24) & 0xFFFF_FFFF
+                    self._write(FRAME.pack(size, crc32(payload, start), seq, kind) + payload, at)
+                else:
+                    self._write(frames(seq, kind, payload, at), at)
+            except OSError as error:
+                self.overflow.put(Record(seq, kind, payload), run_id, entries)
+                self.failure = error
             return seq
-
-    def skip(self) -> int:
-        """Give a number away to a record that is kept elsewhere."""
-        with self._lock:
-            self.next_seq += 1
-            return self.next_seq - 1
 
     def sync(self) -> None:
         """Put everything on stable storage. Raises `OSError`."""
@@ -105,13 +110,14 @@ class Journal:
                 os.close(descriptor)
 
     def read(self) -> list[Record]:
-        """The next records that have not been read yet, about 256 kB of them; `[]` when all have been."""
+        """The next records that have not been read yet, about 256 kB of them; `[]` when all have been. Those that were kept in
+        memory are forgotten here."""
         limit = _READ
         while True:
             with self._lock:
                 segment = self._reading()
                 if segment is None:
-                    return []
+                    return self.overflow.take()
                 end, start = segment.end, self._read_at
                 last = segment is self.segments[-1]
             if self._read_fd < 0:
@@ -123,10 +129,17 @@ class Journal:
             self.damage += found.damage
             self._read_at = found.end
             records = [record for record in found.records if record.kind != HEADER]
-            if records or found.end == start == end:
+            if records:
                 return records
+            if found.end == start == end:
+                continue
             if found.end == start:  # one record that is longer than the limit
                 limit *= 2
+
+    def dropped(self) -> dict[str, int]:
+        """How many entries of each run were dropped since this was last asked."""
+        with self._lock:
+            return dict(self.overflow.take_dropped())
 
     def release(self, below: int) -> None:
         """Remove the segments whose records all have smaller numbers than `below` and were read; one that was damaged is kept
@@ -171,13 +184,13 @@ class Journal:
         assert segment is not None
         return None if self._read_at >= segment.end and segment is self.segments[-1] else segment
 
-    def _next_segment(self) -> None:
+    def _next_segment(self, seq: int) -> None:
         self._count += 1
         path = self.directory / f"{self._count:08d}{SUFFIX}"
-        header = msgspec.msgpack.encode(Header(self.writer_id, self.next_seq, self._store))
+        header = msgspec.msgpack.encode(Header(self.writer_id, seq, self._store))
         descriptor = os.open(path, _FLAGS, 0o600)
         try:
-            head = MAGIC + frames(self.next_seq, HEADER, header, len(MAGIC))
+            head = MAGIC + frames(seq, HEADER, header, len(MAGIC))
             if os.write(descriptor, head) != len(head):
                 raise OSError(28, "No space left on device")
         except OSError:
@@ -187,7 +200,7 @@ class Journal:
         if self._fd >= 0:
             self._unsynced.append(self._fd)
         self._fd, self._offset, self._dirty = descriptor, len(head), True
-        self.segments.append(Segment(path, self.next_seq, len(head)))
+        self.segments.append(Segment(path, seq, len(head)))
 
     def _write(self, data: bytes, at: int) -> None:
         """Write all of `data` or nothing: what came half-way is cut off before anything else is written."""
@@ -216,7 +229,7 @@ class Leftover:
         """The URI that the records are for (empty: the store that the journal lies in); None when no segment says so."""
         self.damaged: dict[Path, int] = {}
         """Damaged segments, and the number of places in each."""
-        order = []
+        order: list[tuple[int, Path]] = []
         for path in sorted(directory.glob(f"*{SUFFIX}")):
             first = scan(_head(path), len(MAGIC), whole=False).records
             header = _header(first[0]) if first and first[0].kind == HEADER else None

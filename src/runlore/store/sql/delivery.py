@@ -48,8 +48,8 @@ def deliver(db: Transaction, op: Deliver) -> Delivered:
         return Delivered(next_seq=mark)
     numbers, points = _new_points(op.points, mark)
     refused = [refusal for record in op.records if record.seq >= mark and (refusal := _apply(db, op.run_id, record))]
-    for first in range(0, len(points), 1_000):
-        refused += _append(db, key, numbers[first : first + 1_000], points[first : first + 1_000])
+    for first in range(0, len(points), 8_000):
+        refused += _append(db, key, numbers[first : first + 8_000], points[first : first + 8_000])
     mark = max(mark, op.next_seq)
     db.execute(_PUT_MARK, (key, op.writer_id, mark, db.now))
     return Delivered(next_seq=mark, refused=refused)

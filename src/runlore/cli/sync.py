@@ -1,0 +1,120 @@
+"""`runlore sync`: deliver what processes that log have left behind."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import click
+import msgspec
+
+from runlore.cli.output import counted, plain, print_json
+from runlore.cli.stores import json_option
+from runlore.exceptions import InvalidParameter
+from runlore.spool.leftovers import Delivered, deliver_left_behind
+from runlore.spool.places import user_spool
+from runlore.store import location
+from runlore.store.base import Store, open_store
+from runlore.store.http import HttpStore
+
+_PATIENCE_SECONDS = 10.0
+
+
+@click.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--to", "target", metavar="URI", help="Deliver to this store, whatever the journals say.")
+@json_option
+@click.help_option("-h", "--help")
+def sync(directory: Path | None, target: str | None, as_json: bool) -> None:
+    """Deliver what was logged and has not arrived: offline, while a server was away, or by processes that were killed.
+
+    DIR is a project, a store or a spool. Without it, the store of this project and this user's spool are looked at. May be
+    repeated at any time: what has arrived is not stored again. Processes that live deliver their journals themselves.
+
+    \b
+    Examples:
+      runlore sync
+      runlore sync ~/project --json
+      runlore sync /scratch/spool --to http://tracking:5000
+
+    Exit code: 0, or 1 when something still waits.
+    """
+    report = Delivered()
+    for spool, home in _spools(directory):
+        with ExitStack() as stack:
+            _add(report, deliver_left_behind(spool, _Stores(stack, home, target).named))
+    if as_json:
+        print_json(report)
+    else:
+        _tell(report)
+    if report.waiting:
+        click.get_current_context().exit(1)
+
+
+class _Stores:
+    """Stores by the names in journals, each opened once."""
+
+    def __init__(self, stack: ExitStack, home: str | None, target: str | None) -> None:
+        self._stack, self._home, self._target = stack, home, target
+        self._open: dict[str, Store] = {}
+
+    def named(self, name: str) -> Store | None:
+        """The store of that name; no name is the store in whose directory the spool is."""
+        uri = self._target or name or self._home
+        if uri is None:
+            return None
+        if uri not in self._open:
+            store: Store = HttpStore(uri, patience=_PATIENCE_SECONDS) if re.match("https?:", uri) else open_store(uri)
+            self._open[uri] = self._stack.enter_context(closing(store))
+        return self._open[uri]
+
+
+def _spools(directory: Path | None) -> list[tuple[Path, str | None]]:
+    """Spools, and the stores in whose directories they are."""
+    if directory is None:
+        found = _of_store(location.locate())
+        return [place for place in [*found, (user_spool(), None)] if place[0].is_dir()]
+    if not directory.exists():
+        raise InvalidParameter(f"There is no directory {str(directory)!r}.")
+    directory = directory.absolute()
+    if directory.name == "spool" or directory.suffix == ".spool":
+        home = directory.parent if directory.name == "spool" else None
+        known = home is not None and (home / "runlore.db").is_file()
+        file = directory.with_suffix("") if directory.suffix == ".spool" else None
+        return [(directory, str(home) if known else f"sqlite:///{file}" if file else None)]
+    if (directory / "spool").is_dir() or (directory / "runlore.db").is_file():
+        return _of_store(directory)
+    if any(_is_journal(entry) for entry in directory.iterdir()):
+        return [(directory, None)]
+    return _of_store(location.nearest(directory))
+
+
+def _of_store(directory: Path) -> list[tuple[Path, str | None]]:
+    spools: list[tuple[Path, str | None]] = [(directory / "spool", str(directory))]
+    return spools + [(path, f"sqlite:///{path.with_suffix('')}") for path in sorted(directory.glob("*.db.spool"))]
+
+
+def _is_journal(entry: Path) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{32}", entry.name)) and entry.is_dir()
+
+
+def _add(report: Delivered, more: Delivered) -> None:
+    for name in msgspec.structs.asdict(more):
+        setattr(report, name, getattr(report, name) + getattr(more, name))
+
+
+def _tell(report: Delivered) -> None:
+    click.echo(
+        f"Delivered {counted(report.records, 'log call')} of {counted(report.writers, 'journal')}."
+        if report.writers or report.records
+        else "Nothing was left behind."
+    )
+    if report.refused:
+        click.echo(f"{counted(report.refused, 'log call')} refused: see refused.jsonl in the spool.", err=True)
+    if report.damaged:
+        click.echo(f"{counted(report.damaged, 'damaged place')} in journals; the files are kept as .corrupt.", err=True)
+    if report.waiting:
+        click.echo(f"{counted(report.waiting, 'journal')} still to deliver:", err=True)
+        for error in dict.fromkeys(report.errors):
+            click.echo(f"  {plain(error)}", err=True)

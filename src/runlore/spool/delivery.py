@@ -1,0 +1,216 @@
+"""Bringing records to a store: what is sent, what is made of the answer, and what becomes of records that are refused.
+
+The answer decides: the mark that the store reports says from where to go on. A record that the store will never take is set
+aside in `refused.jsonl` and holds nothing up. Servers that do not know deliveries (MLflow's) get the operations themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runlore.api.delivery import Deliver
+from runlore.api.experiments import CreateExperiment, GetExperimentByName
+from runlore.api.operation import Operation, encode
+from runlore.api.runs import CreateRun, LogBatch, MetricPoint, SetTag
+from runlore.exceptions import (
+    AlreadyExists,
+    BadRequest,
+    EndpointNotFound,
+    InvalidParameter,
+    InvalidState,
+    NotFound,
+    RunloreError,
+    error_from_code,
+)
+from runlore.spool.frames import Record
+from runlore.spool.records import Parcel, decode, in_parcels
+from runlore.store.base import Store
+
+REFUSED = "refused.jsonl"
+DROPPED_TAG = "runlore.dropped"
+"""The tag of a run that says how many points and other entries were lost because neither disk nor memory had room."""
+FINAL = (InvalidParameter, NotFound, InvalidState, BadRequest, AlreadyExists)
+"""Errors that the same records would meet again."""
+_PLACEHOLDER = "9"
+_POINTS_A_BATCH = 1_000
+
+logger = logging.getLogger("runlore")
+
+
+def placeholder(experiment_name: str) -> str:
+    """The id under which an experiment is spoken of until a store has given it one: it follows from the name."""
+    return f"{_PLACEHOLDER}{int(hashlib.sha256(experiment_name.encode()).hexdigest(), 16) % 10**17:017d}"
+
+
+class Delivery:
+    """The way of one writer's records to one store. Not safe to use from two threads at once."""
+
+    def __init__(self, store: Callable[[], Store], writer_id: str, place: Path, ask_first: bool = False) -> None:
+        """`place` is the directory of `refused.jsonl`. With `ask_first` some of the records may have arrived before."""
+        self._store, self._writer_id, self._place, self._ask_first = store, writer_id, place, ask_first
+        self._marks: dict[str, int] = {}
+        self._plain = False
+        self._experiments: dict[str, str] = {}
+        self.made_runs: dict[str, str] = {}
+        """Runs that were made by a delivered record, and the artifact URIs that the store gave them."""
+        self.delivered = 0
+        """Records that the store has, points of one call being one."""
+        self.refused = 0
+        """Records that were set aside, in whole or in part."""
+        self.last_error: dict[int, RunloreError] = {}
+        """Why records were refused, by number; the last 1,000."""
+
+    def send(self, parcel: Parcel | Record) -> None:
+        """Deliver one parcel. Raises a `RunloreError` when it has to be tried again later; what is refused for good is set
+        aside."""
+        if isinstance(parcel, Record):
+            self._make(parcel)
+        elif self._plain:
+            self._send_plain(parcel)
+        else:
+            try:
+                self._send(parcel)
+            except EndpointNotFound:
+                self._plain = True
+                self._send_plain(parcel)
+
+    def greet(self, run_id: str) -> None:
+        """Say that the writer of a run lives. Raises as `send` does, and nothing for a run that takes no more data."""
+        mark = self._marks.get(run_id, 0)
+        if self._plain:
+            return
+        try:
+            reply = self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id, after=mark, next_seq=mark))
+            self._marks[run_id] = max(mark, reply.next_seq)
+        except EndpointNotFound:
+            self._plain = True
+        except FINAL:
+            return
+
+    def report_dropped(self, run_id: str, entries: int) -> None:
+        """Say on the run how much of what was logged to it could be kept nowhere."""
+        try:
+            self._store().call(SetTag(run_id=run_id, key=DROPPED_TAG, value=str(entries)))
+        except FINAL:
+            return
+
+    def _send(self, parcel: Parcel) -> None:
+        run_id = parcel.run_id
+        if self._ask_first and run_id not in self._marks:
+            try:
+                self._marks[run_id] = self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id)).next_seq
+            except FINAL as error:
+                self._set_aside_parcel(parcel, error)
+                return
+        while True:
+            mark = self._marks.get(run_id, 0)
+            if parcel.next_seq <= mark:
+                return  # somebody else has delivered it
+            operation = parcel.delivery(self._writer_id, mark)
+            try:
+                reply = self._store().call(operation)
+            except FINAL as error:
+                self._set_aside_parcel(parcel, error)
+                return
+            self._marks[run_id] = reply.next_seq
+            if reply.next_seq >= parcel.next_seq:
+                break
+            if reply.next_seq >= mark:
+                raise RunloreError(f"The store took no record of run {run_id} and does not say why.")
+        self.delivered += parcel.count
+        for refused in reply.refused:
+            self._set_aside(refused.seq, run_id, error_from_code(refused.error_code, refused.message), parcel.said(refused.seq))
+
+    def _send_plain(self, parcel: Parcel) -> None:
+        """The operations one by one, to a server that keeps no marks. Points that come twice are one point there too."""
+        for seq, operation in _operations(parcel):
+            try:
+                self._store().call(operation)
+            except FINAL as error:
+                self._set_aside(seq, parcel.run_id, error, operation)
+        self.delivered += parcel.count
+
+    def _make(self, record: Record) -> None:
+        """An experiment or a run that was made while no store answered."""
+        try:
+            operation = decode(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._set_aside(record.seq, "", RunloreError(f"The record can not be read: {error}"), record.payload.hex())
+            return
+        try:
+            if isinstance(operation, CreateExperiment):
+                self._experiments[placeholder(operation.name)] = self._experiment(operation)
+            elif isinstance(operation, CreateRun):
+                experiment = self._experiments.get(operation.experiment_id, operation.experiment_id)
+                run = self._store().call(msgspec.structs.replace(operation, experiment_id=experiment)).run
+                self.made_runs[run.info.run_id] = run.info.artifact_uri
+            self.delivered += 1
+        except FINAL as error:
+            self._set_aside(record.seq, "", error, operation)
+
+    def _experiment(self, operation: CreateExperiment) -> str:
+        try:
+            return self._store().call(operation).experiment_id
+        except AlreadyExists:
+            return self._store().call(GetExperimentByName(experiment_name=operation.name)).experiment.experiment_id
+
+    def _set_aside_parcel(self, parcel: Parcel, error: RunloreError) -> None:
+        for seq, operation in _operations(parcel):
+            self._set_aside(seq, parcel.run_id, error, operation)
+
+    def _set_aside(self, seq: int, run_id: str, error: RunloreError, said: Any) -> None:
+        """Write a refused record down, where a person can read it, before it is forgotten."""
+        line = {
+            "time": int(time.time() * 1000), "run_id": run_id, "writer_id": self._writer_id, "seq": seq,
+            "error_code": error.error_code, "error": error.message, "record": said,
+        }  # fmt: skip
+        data = encode(line) + b"\n"
+        descriptor = os.open(self._place / REFUSED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.refused += 1
+        self.last_error[seq] = error
+        while len(self.last_error) > 1_000:
+            del self.last_error[next(iter(self.last_error))]
+        if self.refused <= 10:
+            logger.warning(
+                "The store refused what was logged to run %s: %s It is kept in %s.",
+                run_id,
+                error.message,
+                self._place / REFUSED,
+            )
+
+
+def deliver_all(delivery: Delivery, records: Iterable[Record], at_once: int = 2_000) -> None:
+    """Deliver many records, some at a time. Raises what `Delivery.send` raises; calling it again is harmless."""
+    waiting: list[Record] = []
+    for record in records:
+        waiting.append(record)
+        if len(waiting) >= at_once:
+            for parcel in in_parcels(waiting):
+                delivery.send(parcel)
+            waiting.clear()
+    for parcel in in_parcels(waiting):
+        delivery.send(parcel)
+
+
+def _operations(parcel: Parcel) -> list[tuple[int, Operation[Any]]]:
+    """What a parcel says, as operations of MLflow's API in order of their numbers."""
+    found: list[tuple[int, Operation[Any]]] = list(parcel.others())
+    points = parcel.points()
+    for first in range(0, len(points), _POINTS_A_BATCH):
+        part = points[first : first + _POINTS_A_BATCH]
+        metrics = [MetricPoint(key=key, value=value, timestamp=at, step=step) for _, key, step, at, value in part]
+        found.append((part[-1][0], LogBatch(run_id=parcel.run_id, metrics=metrics)))
+    return sorted(found, key=lambda item: item[0])

@@ -1,0 +1,138 @@
+"""Where journals are: a directory for each writer, with a lock that its process holds for as long as it lives.
+
+    <spool>/<writer id>/lock, 00000001.journal, …      <spool>/refused.jsonl      <spool>/files/<run id>/…
+
+The spool of a local store is in its directory (`.runlore/spool`, or `runlore.db.spool` beside a database named by itself), so
+that whoever opens the store finds it. Journals for servers and PostgreSQL are in the directory of this user's programs:
+`RUNLORE_SPOOL_DIR`, else `$XDG_STATE_HOME/runlore/spool`, else `~/.local/state/runlore/spool`.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from runlore.settings import read_settings
+
+LOCK = "lock"
+FILES = "files"
+
+
+def user_spool() -> Path:
+    """The spool for stores that are not files of this machine."""
+    named = read_settings()
+    if named.spool_directory:
+        return Path(named.spool_directory).expanduser().absolute()
+    state = Path(named.state_directory).expanduser() if named.state_directory else Path.home() / ".local" / "state"
+    return state / "runlore" / "spool"
+
+
+def spool_of(uri: str) -> tuple[Path, str]:
+    """The spool of a store, and what its journals call the store: nothing when they lie in it, else its URI without a
+    password."""
+    scheme, _, rest = uri.partition(":")
+    if scheme == "file":
+        return Path(url2pathname(unquote(urlsplit(uri).path))) / "spool", ""
+    if scheme == "sqlite" and rest.startswith("///"):
+        file = Path(rest[3:]).absolute()
+        return file.with_name(file.name + ".spool"), ""
+    parts = urlsplit(uri)
+    return user_spool(), parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+class Claim:
+    """The right to a writer's directory, held until `release` or the end of the process."""
+
+    def __init__(self, directory: Path, descriptor: int) -> None:
+        self.directory, self._descriptor = directory, descriptor
+
+    def release(self, remove: bool = False) -> None:
+        """Give the directory free; with `remove`, remove it if nothing is in it any more."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return
+        if remove and os.name == "posix":  # the lock is held until the name is gone
+            _remove(self.directory)
+        os.close(descriptor)
+        if remove and os.name != "posix":
+            _remove(self.directory)
+
+    def abandon(self) -> None:
+        """Close this process's copy of the lock after a fork; the parent's stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def new_writer(spool: Path) -> Claim:
+    """A directory for a new writer; its name is the writer's id. Raises `OSError`."""
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = spool / uuid.uuid4().hex
+    directory.mkdir(mode=0o700)
+    claim = claimed(directory)
+    assert claim is not None, "somebody was faster at a random name"
+    return claim
+
+
+def claimed(directory: Path) -> Claim | None:
+    """The claim on a writer's directory; None while its process lives, or another one delivers it, or when it is gone."""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError:
+        return None
+    if not _try_lock(descriptor) or not directory.is_dir():
+        os.close(descriptor)
+        return None
+    return Claim(directory, descriptor)
+
+
+def left_behind(spool: Path) -> Iterator[Claim]:
+    """Claims on the directories of writers whose processes are gone. Release each."""
+    try:
+        entries = sorted(entry for entry in spool.iterdir() if _is_writer(entry.name))
+    except OSError:
+        return
+    for directory in entries:
+        claim = claimed(directory)
+        if claim is not None:
+            yield claim
+
+
+def _is_writer(name: str) -> bool:
+    return len(name) == 32 and all(letter in "0123456789abcdef" for letter in name)
+
+
+def _remove(directory: Path) -> None:
+    try:
+        if [entry.name for entry in directory.iterdir()] == [LOCK]:
+            (directory / LOCK).unlink()
+            directory.rmdir()
+    except OSError:
+        return
+
+
+if os.name == "posix":
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+else:
+
+    def _try_lock(descriptor: int) -> bool:
+        import msvcrt
+
+        module: Any = msvcrt
+        try:
+            module.locking(descriptor, module.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True

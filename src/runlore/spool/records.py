@@ -1,0 +1,176 @@
+"""What journal records say, and how they become deliveries.
+
+A log call of plain points is written as it came: run, time, step, and the values by name. Everything else is the operation
+itself. Both are MessagePack.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from runlore.api.delivery import MAX_POINTS, Deliver, JournalPoints, JournalRecord
+from runlore.api.experiments import CreateExperiment
+from runlore.api.operation import Operation
+from runlore.api.runs import CreateRun, LogBatch, LogInputs, LogOutputs, UpdateRun
+from runlore.spool.frames import Record
+
+POINTS = 1
+_KINDS: dict[int, type[Operation[Any]]] = {
+    2: LogBatch,
+    3: LogInputs,
+    4: LogOutputs,
+    5: UpdateRun,
+    6: CreateRun,
+    7: CreateExperiment,
+}
+_NUMBERS = {kind: number for number, kind in _KINDS.items()}
+_FIELDS = {2: "log_batch", 3: "log_inputs", 4: "log_outputs", 5: "update_run"}
+_MOST_RECORDS, _MOST_BYTES = 1_000, 500_000
+
+encode = msgspec.msgpack.Encoder().encode
+_decode_points = msgspec.msgpack.Decoder(tuple[str, int, int, dict[str, float]]).decode
+
+Points = tuple[str, int, int, dict[str, float]]
+"""Run, Unix milliseconds, step, values by name."""
+
+
+def can_be_recorded(operation: Operation[Any]) -> bool:
+    """Whether there is a kind of record for it."""
+    return type(operation) in _NUMBERS
+
+
+def encode_operation(operation: Operation[Any]) -> tuple[int, bytes]:
+    """Kind and payload of the record of an operation."""
+    return _NUMBERS[type(operation)], encode(operation)
+
+
+def decode(record: Record) -> Points | Operation[Any]:
+    """What a record says. Raises `msgspec.MsgspecError` for one of a kind or form that this Runlore does not know."""
+    if record.kind == POINTS:
+        return _decode_points(record.payload)
+    kind = _KINDS.get(record.kind)
+    if kind is None:
+        raise msgspec.ValidationError(f"Record {record.seq} is of the unknown kind {record.kind}.")
+    operation: Operation[Any] = msgspec.msgpack.decode(record.payload, type=kind)
+    return operation
+
+
+class _Places(dict[str, int]):
+    """Numbers given to names in the order in which they come."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = place = len(self)
+        return place
+
+
+class Parcel:
+    """Records of one run that go in one delivery."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.records: list[JournalRecord] = []
+        self.next_seq = 0
+        self._size = 0
+        self._places = _Places()
+        self._numbers, self._keys, self._steps, self._times = array("q"), array("I"), array("q"), array("q")
+        self._values = array("d")
+
+    def add_points(self, seq: int, points: Points) -> None:
+        """Add the points of one log call."""
+        _, time, step, values = points
+        count = len(values)
+        self._numbers.extend([seq] * count)
+        self._keys.extend(map(self._places.__getitem__, values))
+        self._steps.extend([step] * count)
+        self._times.extend([time] * count)
+        self._values.extend(values.values())
+        self.next_seq = seq + 1
+
+    def add(self, record: Record, operation: Operation[Any]) -> None:
+        """Add another record."""
+        entry: Any = {_FIELDS[record.kind]: operation}
+        self.records.append(JournalRecord(seq=record.seq, **entry))
+        self._size += len(record.payload)
+        self.next_seq = record.seq + 1
+
+    @property
+    def count(self) -> int:
+        """Log calls in it."""
+        return len(set(self._numbers)) + len(self.records)
+
+    def others(self) -> list[tuple[int, Operation[Any]]]:
+        """What is in it beside points, with the numbers of the records."""
+        return [(record.seq, _operation(record)) for record in self.records]
+
+    def points(self) -> list[tuple[int, str, int, int, float]]:
+        """The points as (record number, key, step, Unix milliseconds, value)."""
+        keys = list(self._places)
+        columns = (self._numbers, (keys[place] for place in self._keys), self._steps, self._times, self._values)
+        return list(zip(*columns, strict=True))
+
+    def said(self, seq: int) -> Any:
+        """What the record of that number says."""
+        said: list[Any] = [operation for number, operation in self.others() if number == seq]
+        return said + [point for point in self.points() if point[0] == seq]
+
+    @property
+    def full(self) -> bool:
+        """Whether another log call could be too much."""
+        return len(self._values) > MAX_POINTS - 2_000 or len(self.records) >= _MOST_RECORDS or self._size >= _MOST_BYTES
+
+    def delivery(self, writer_id: str, after: int) -> Deliver:
+        """The operation that delivers it."""
+        columns = (self._numbers, self._keys, self._steps, self._times, self._values)
+        data = b"".join(_little_endian(column) for column in columns)
+        points = JournalPoints(keys=list(self._places), data=data)
+        return Deliver(
+            run_id=self.run_id, writer_id=writer_id, after=after, next_seq=self.next_seq, records=self.records, points=points
+        )
+
+
+def _operation(record: JournalRecord) -> Operation[Any]:
+    given = (record.log_batch, record.log_inputs, record.log_outputs, record.update_run)
+    return next(operation for operation in given if operation is not None)
+
+
+def _little_endian(column: array[Any]) -> bytes:
+    import sys
+
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def in_parcels(records: Iterable[Record]) -> list[Parcel | Record]:
+    """Records in the form in which they are delivered, in an order that keeps that of each run.
+
+    What stays a record makes something (a run, an experiment), or can not be read.
+    """
+    ready: list[Parcel | Record] = []
+    open_parcels: dict[str, Parcel] = {}
+    for record in records:
+        try:
+            said = decode(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            ready.append(record)
+            continue
+        if not isinstance(said, tuple) and record.kind not in _FIELDS:
+            ready += open_parcels.values()
+            open_parcels.clear()
+            ready.append(record)
+            continue
+        run_id = said[0] if isinstance(said, tuple) else said.run_id  # type: ignore[attr-defined]  # those in _FIELDS have one
+        parcel = open_parcels.get(run_id)
+        if parcel is None:
+            parcel = open_parcels[run_id] = Parcel(run_id)
+        if isinstance(said, tuple):
+            parcel.add_points(record.seq, said)
+        else:
+            parcel.add(record, said)
+        if parcel.full:
+            ready.append(open_parcels.pop(run_id))
+    return ready + list(open_parcels.values())

@@ -1,0 +1,281 @@
+"""The spool of one process and one store: what clients see of the journal.
+
+Logging calls are checked here against everything that can be known without the store (names, limits, types, params that have
+another value), so that a mistake is an error where it was made; what passes is *accepted*: written to the journal, delivered
+later. Reading calls, and changes that are no logging, go to the store itself after everything accepted has arrived there, so
+that a process sees what it wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from runlore.api.metrics import LogMetric
+from runlore.api.operation import Operation, validated
+from runlore.api.runs import (
+    CreateRun,
+    GetRun,
+    LogBatch,
+    LogParam,
+    MetricPoint,
+    ParamEntry,
+    SetTag,
+    TagEntry,
+    UpdateRun,
+)
+from runlore.entities import LifecycleStage, Run
+from runlore.exceptions import InvalidParameter, Unavailable
+from runlore.spool.delivery import Delivery
+from runlore.spool.journal import Journal
+from runlore.spool.leftovers import deliver_left_behind
+from runlore.spool.overflow import MOST_BYTES
+from runlore.spool.places import Claim, new_writer, spool_of
+from runlore.spool.records import POINTS, can_be_recorded, encode, encode_operation
+from runlore.spool.shipper import Shipper
+from runlore.store.base import Store
+from runlore.store.sql.tags import checked_name
+
+Reply = TypeVar("Reply")
+
+FLUSH_SECONDS = 30.0
+"""How long the end of a run, or of the process, waits for what was logged to arrive."""
+READ_SECONDS = 60.0
+"""How long a reading call waits for that."""
+MOST_KEYS, MOST_RUNS = 100_000, 1_000
+POINTS_A_RECORD = 1_000
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+
+logger = logging.getLogger("runlore")
+
+
+class _Known:
+    """What this process knows of a run that it logs to."""
+
+    __slots__ = ("params",)
+
+    def __init__(self, params: dict[str, str] | None) -> None:
+        self.params = params  # None: not known
+
+
+class Receipt:
+    """The way of one accepted record, in the place of a future."""
+
+    def __init__(self, spool: Spool, seq: int) -> None:
+        self._spool, self._seq = spool, seq
+
+    def result(self) -> None:
+        """Return when the record has arrived. Raises why the store refused it, or `Unavailable` when it is still under way."""
+        self._spool.wait_for(self._seq)
+
+
+class Spool:
+    """Accepts what is logged to one store. Safe to use from many threads; a forked child needs one of its own."""
+
+    def __init__(self, uri: str, store: Callable[[], Store], patient_store: Callable[[], Store]) -> None:
+        """`store` opens the store for deliveries, which are tried again here; `patient_store` the one for everything else.
+
+        Raises `OSError` when there is no place for a journal.
+        """
+        place, name = spool_of(uri)
+        self.uri = uri
+        self._claim: Claim = new_writer(place)
+        self.writer_id = self._claim.directory.name
+        self._journal = Journal(self._claim.directory, self.writer_id, name)
+        self._told_of_failure = False
+        self._delivery = Delivery(store, self.writer_id, place)
+        self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
+        self._store = patient_store
+        self._known: dict[str, _Known] = {}
+        self.names: set[str] = set()
+        """Names of metrics that were found to be right."""
+        self._place, self._name = place, name
+        self.has_children = False
+        """Whether processes were forked off, which may have left something behind: reading calls deliver it."""
+        self._shipper.start()
+
+    # -- logging ----------------------------------------------------------------------------------------------------------
+
+    def log_points(self, run_id: str, values: dict[str, float], time: int, step: int) -> int:
+        """Accept points of a run: floats by name, with one step and one time (Unix ms); returns the number of the record."""
+        if not self.names.issuperset(values):
+            self._check_names(values)
+        if not (_LEAST <= step <= _GREATEST and _LEAST <= time <= _GREATEST):
+            raise InvalidParameter(f"Step {step} or timestamp {time} does not fit in 64 bits.")
+        if run_id not in self._known:
+            self._meet(run_id)
+        if len(values) > POINTS_A_RECORD:
+            return self._log_many(run_id, values, time, step)
+        return self._append(POINTS, encode((run_id, time, step, values)), run_id, len(values))
+
+    def accept(self, operation: Operation[Any]) -> int:
+        """Accept an operation that logs to a run; returns the number of the record. Raises what is wrong with it."""
+        operation = _as_batch(validated(operation))
+        assert can_be_recorded(operation), type(operation)
+        run_id: str = operation.run_id  # type: ignore[attr-defined]  # all that are recorded have one
+        known = self._known.get(run_id) or self._meet(run_id)
+        entries = 1
+        if isinstance(operation, LogBatch):
+            entries = len(operation.metrics) + len(operation.params) + len(operation.tags)
+            self._check_names(point.key for point in operation.metrics)
+            for key in [*(entry.key for entry in operation.params), *(entry.key for entry in operation.tags)]:
+                checked_name(key)
+            if operation.params:
+                _refuse_other_values(run_id, operation.params, self._params(run_id, known))
+        return self._append(*encode_operation(operation), run_id, entries)
+
+    def _append(self, kind: int, payload: bytes, run_id: str, entries: int) -> int:
+        seq = self._journal.append(kind, payload, run_id, entries)
+        if self._shipper.asleep:
+            self._shipper.wake()
+        if self._journal.failure is not None:
+            self._tell_of_failure()
+        return seq
+
+    def _tell_of_failure(self) -> None:
+        error, self._journal.failure = self._journal.failure, None
+        if not self._told_of_failure:
+            self._told_of_failure = True
+            logger.warning(
+                "The journal in %s takes no more: %s. What is logged is kept in memory, up to %d MB; what is beyond that is "
+                "dropped and counted.", self._journal.directory, error, MOST_BYTES // 2**20,
+            )  # fmt: skip
+
+    def _log_many(self, run_id: str, values: dict[str, float], time: int, step: int) -> int:
+        items, seq = list(values.items()), 0
+        for first in range(0, len(items), POINTS_A_RECORD):
+            seq = self.log_points(run_id, dict(items[first : first + POINTS_A_RECORD]), time, step)
+        return seq
+
+    def _check_names(self, names: Any) -> None:
+        for name in names:
+            if name not in self.names:
+                validated(LogMetric(run_id="0" * 32, key=name, value=0.0, timestamp=0))
+                checked_name(name, "name")
+                if len(self.names) >= MOST_KEYS:
+                    self.names.clear()
+                self.names.add(name)
+
+    # -- runs ---------------------------------------------------------------------------------------------------------------
+
+    def _meet(self, run_id: str) -> _Known:
+        """Make sure that a run takes data before anything is accepted for it. Raises what the store says to it."""
+        run = self._store().call(GetRun(run_id=run_id)).run
+        if run.info.lifecycle_stage == LifecycleStage.DELETED:
+            raise InvalidParameter(
+                f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
+            )
+        return self._learn(run_id, run)
+
+    def _learn(self, run_id: str, run: Run) -> _Known:
+        while len(self._known) >= MOST_RUNS:
+            self._known.pop(next(iter(self._known)), None)
+        known = self._known[run_id] = _Known(run.data.params)
+        return known
+
+    def _params(self, run_id: str, known: _Known) -> dict[str, str]:
+        if known.params is None:
+            known.params = self._store().call(GetRun(run_id=run_id)).run.data.params
+        return known.params
+
+    def keep_alive(self, run_id: str) -> None:
+        """Let the store hear of a run every 15 seconds until `end`, or the end of the process."""
+        self._shipper.alive_runs.add(run_id)
+        self._shipper.wake()
+
+    def end(self, operation: UpdateRun) -> None:
+        """Accept the end of a run, and wait up to 30 s for everything to arrive; warns when it does not."""
+        self._shipper.alive_runs.discard(operation.run_id)
+        self.accept(operation)
+        if not self.flush(FLUSH_SECONDS):
+            self._tell_what_waits()
+
+    # -- everything else ------------------------------------------------------------------------------------------------------
+
+    def call(self, operation: Operation[Reply]) -> Reply:
+        """Carry out an operation on the store after all that was accepted has arrived there."""
+        self.flush(READ_SECONDS)
+        if self.has_children:
+            self._deliver_left_behind()
+        reply = self._store().call(operation)
+        if isinstance(operation, CreateRun):
+            run: Run = reply.run  # type: ignore[attr-defined]
+            self._learn(run.info.run_id, run)
+        elif operation.route.needs.right == "manage":
+            self._known.clear()  # runs may be in the trash now
+        return reply
+
+    def _deliver_left_behind(self) -> None:
+        deliver_left_behind(self._place, self._store_named)
+
+    def _store_named(self, name: str) -> Store | None:
+        return self._store() if name == self._name else None
+
+    def flush(self, seconds: float = READ_SECONDS) -> bool:
+        """Wait until everything accepted so far has arrived; False when it has not in so many seconds."""
+        return self._shipper.flush(self._journal.next_seq, seconds)
+
+    def wait_for(self, seq: int) -> None:
+        """Return when a record has arrived. Raises why it was refused, or `Unavailable`."""
+        if not self._shipper.flush(seq + 1, READ_SECONDS):
+            raise Unavailable(
+                f"What was logged has not arrived at {self.uri} yet: {self._shipper.trouble or 'it takes its time'}. It is "
+                f"kept in {self._journal.directory} and will be delivered; `runlore sync` does so too."
+            )
+        error = self._delivery.last_error.get(seq)
+        if error is not None:
+            raise error
+
+    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Wait for what was accepted to arrive, then let go. What has not arrived stays in the journal; a warning says so."""
+        arrived = self.flush(seconds)
+        self._shipper.close()
+        if not arrived:
+            self._tell_what_waits()
+        self._journal.close(remove=arrived)
+        self._claim.release(remove=arrived)
+
+    def abandon(self) -> None:
+        """In a forked child: close the copies of the parent's files."""
+        self._journal.close()
+        self._claim.abandon()
+
+    def _tell_what_waits(self) -> None:
+        waiting = self._journal.next_seq - self._shipper.arrived
+        logger.warning(
+            "%d log calls have not arrived at %s: %s They are kept in %s; `runlore sync` delivers them, and so does the next "
+            "process that logs there.",
+            waiting, self.uri, self._shipper.trouble or "it takes its time.", self._journal.directory,
+        )  # fmt: skip
+
+
+def _as_batch(operation: Operation[Any]) -> Operation[Any]:
+    """The forms that single entries have in the journal."""
+    match operation:
+        case LogParam(run_id=run_id, key=key, value=value):
+            return LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=value)])
+        case SetTag(run_id=run_id, key=key, value=value):
+            return LogBatch(run_id=run_id, tags=[TagEntry(key=key, value=value)])
+        case LogMetric():
+            point = MetricPoint(
+                key=operation.key, value=operation.value, timestamp=operation.timestamp, step=operation.step,
+                model_id=operation.model_id, dataset_name=operation.dataset_name, dataset_digest=operation.dataset_digest,
+            )  # fmt: skip
+            return LogBatch(run_id=operation.run_id, metrics=[point])
+    return operation
+
+
+def _refuse_other_values(run_id: str, params: list[ParamEntry], known: dict[str, str]) -> None:
+    """Raise what the store would say to a param that has another value already, and to one given twice; note the rest."""
+    keys = [param.key for param in params]
+    if len(set(keys)) < len(keys):
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
+    for param in params:
+        if known.get(param.key, param.value) != param.value:
+            raise InvalidParameter(
+                f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
+                f"value='{known[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
+            )
+    known.update((param.key, param.value) for param in params)

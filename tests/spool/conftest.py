@@ -1,0 +1,37 @@
+"""Stores and servers for journals, and child processes that log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.running import forget_environment, running_server
+
+from runlore.client.connection import close_stores
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that all tests of the session share."""
+    with running_server(tmp_path_factory.mktemp("server") / "store") as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory and a spool of its own for every test."""
+    forget_environment(monkeypatch)
+    spool = tmp_path / "spöol"
+    monkeypatch.setenv("RUNLORE_SPOOL_DIR", str(spool))
+    place = tmp_path / "ein Ort"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    yield spool
+    close_stores()
+
+
+@pytest.fixture(params=["local", "server"])
+def uri(request: pytest.FixtureRequest) -> str:
+    """The URI of a local store, and of a server."""
+    return str(Path.cwd() / "store") if request.param == "local" else str(request.getfixturevalue("server"))

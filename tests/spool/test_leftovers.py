@@ -1,0 +1,134 @@
+"""What killed processes leave behind arrives, once, whoever delivers it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.spool.numbered import value_of
+
+from runlore.client import RunloreClient
+from runlore.client.connection import close_stores
+from runlore.spool.journal import CORRUPT, SUFFIX
+from runlore.spool.places import spool_of
+
+NUMBERED = [sys.executable, str(Path(__file__).with_name("numbered.py"))]
+RUNLORE = [sys.executable, "-m", "runlore.cli.main"]
+KILLS = 200 if os.environ.get("RUNLORE_SOAK") else 8
+
+
+def killed_after(uri: str, seconds: float) -> tuple[str, int]:
+    """A run, and how many points were accepted before the process that logged them was killed."""
+    with subprocess.Popen([*NUMBERED, uri, "0", "100000000"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run_id, _ = process.stdout.readline().strip(), process.stdout.readline()
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        lines = process.stdout.read().split("\n")
+    return run_id, int(lines[-2]) + 1 if len(lines) > 1 else 1  # the last line is empty, or cut off
+
+
+def sync(*arguments: str, code: int = 0) -> dict[str, object]:
+    done = subprocess.run([*RUNLORE, "sync", "--json", *arguments], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr + done.stdout
+    return dict(json.loads(done.stdout))
+
+
+def check(uri: str, run_id: str, accepted: int) -> None:
+    """All that was accepted is there, nothing twice, nothing that nobody logged."""
+    client = RunloreClient(uri)
+    for key, sign in (("value", 1), ("other", -1)):
+        points = client.get_metric_history(run_id, key)
+        assert len(points) in (accepted, accepted + 1), "the last call may have been accepted without saying so"
+        assert [(p.step, p.timestamp, p.value) for p in points] == [(n, n, sign * value_of(n)) for n in range(len(points))]
+    data = client.get_run(run_id).data
+    due = {f"p{number}": str(number) for number in range(0, accepted, 50)}
+    assert data.params.items() >= due.items()
+    assert int(data.tags["last"]) in range((accepted - 1) // 50 * 50, accepted + 51)
+
+
+def test_nothing_that_was_accepted_is_lost_when_the_process_is_killed(uri: str) -> None:
+    chance = random.Random(7)
+    runs = [killed_after(uri, chance.uniform(0, 0.8)) for _ in range(KILLS)]
+    place = [] if uri.startswith("http") else [uri]
+    report = sync(*place)
+    assert report["waiting"] == 0
+    for run_id, accepted in runs:
+        check(uri, run_id, accepted)
+    assert sync(*place) == {"writers": 0, "records": 0, "refused": 0, "damaged": 0, "waiting": 0, "errors": []}
+    assert not [path for path in spool_of(RunloreClient(uri).tracking_uri)[0].iterdir() if path.is_dir()]
+
+
+def test_the_next_process_delivers(uri: str) -> None:
+    run_id, accepted = killed_after(uri, 0.3)
+    client = RunloreClient(uri)
+    client.log_metric(client.create_run("0").info.run_id, "m", 1)
+    place = spool_of(client.tracking_uri)[0]
+    deadline = time.monotonic() + 30
+    while len([path for path in place.iterdir() if path.is_dir()]) > 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    check(uri, run_id, accepted)
+
+
+def test_delivering_twice_stores_once(uri: str, tmp_path: Path) -> None:
+    run_id, accepted = killed_after(uri, 0.3)
+    place = spool_of(RunloreClient(uri).tracking_uri)[0]
+    (journal,) = [path for path in place.iterdir() if path.is_dir()]
+    shutil.copytree(journal, tmp_path / "copy")
+    arguments = [] if uri.startswith("http") else [uri]
+    sync(*arguments)
+    shutil.copytree(tmp_path / "copy", journal)
+    assert sync(*arguments)["writers"] == 1
+    check(uri, run_id, accepted)
+
+
+def test_damage_is_counted_and_kept(tmp_path: Path) -> None:
+    """One bit: the block that it is in is lost, and the file stays to be looked at."""
+    uri = str(tmp_path / "store")
+    run_id, accepted = killed_after(uri, 1.0)
+    place = spool_of(RunloreClient(uri).tracking_uri)[0]
+    (journal,) = [path for path in place.iterdir() if path.is_dir()]
+    segment = sorted(journal.glob(f"*{SUFFIX}"))[0]
+    data = bytearray(segment.read_bytes())
+    assert len(data) > 3 * 32 * 1024
+    data[40_000] ^= 4
+    segment.write_bytes(data)
+    report = sync(uri)
+    assert (report["damaged"], report["waiting"], report["writers"]) == (1, 0, 1)
+    assert [path.name for path in journal.iterdir() if path.suffix == CORRUPT] == [segment.name.replace(SUFFIX, CORRUPT)]
+    points = RunloreClient(uri).get_metric_history(run_id, "value")
+    assert accepted - 1_000 < len(points) <= accepted + 1
+    assert all(point.value == value_of(point.step) and point.timestamp == point.step for point in points)
+
+
+def test_a_journal_waits_for_its_server(surroundings: Path, tmp_path: Path, server: str) -> None:
+    run_id, accepted = killed_after(server, 0.3)
+    (journal,) = [path for path in surroundings.iterdir() if path.is_dir()]
+    moved = tmp_path / "moved"
+    shutil.copytree(journal, moved / journal.name)
+    shutil.rmtree(journal)
+    lost = subprocess.run([*RUNLORE, "sync", str(moved), "--to", "http://127.0.0.1:9"], capture_output=True, text=True)
+    assert lost.returncode == 1
+    assert "1 journal still to deliver" in lost.stderr
+    assert "127.0.0.1:9" in lost.stderr
+    report = sync(str(moved), "--to", server)
+    assert (report["writers"], report["waiting"]) == (1, 0)
+    check(server, run_id, accepted)
+
+
+def test_journals_of_living_processes_are_left_alone(uri: str) -> None:
+    client = RunloreClient(uri)
+    run_id = client.create_run("0").info.run_id
+    client.log_metric(run_id, "m", 1)
+    report = sync(*([] if uri.startswith("http") else [uri]))
+    assert (report["writers"], report["waiting"]) == (0, 0)
+    client.log_metric(run_id, "m", 2, step=1)
+    assert len(client.get_metric_history(run_id, "m")) == 2
+    close_stores()
