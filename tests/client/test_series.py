@@ -72,6 +72,7 @@ def test_a_table_has_a_row_for_each_point(client: RunloreClient, experiment: str
     grouped = client.query_series([one, two], "loss", group_by=[]).to_pandas()
     assert grouped["runs"].tolist() == [2, 1, 1]
     assert client.query_series([one], "none").to_pandas().empty
+    assert client.query_series([], "loss").curves == []
 
 
 def test_another_metric_as_x_and_an_axis_that_does_not_exist(client: RunloreClient, experiment: str) -> None:

@@ -130,6 +130,8 @@ class SeriesClient(ClientBase):
             The chart. Its curves are in the order of the runs, or of the groups.
         """
         several = [runs] if isinstance(runs, str | Run) else list(runs)
+        if not several:
+            return _chart(SeriesFrame(exact=True, n=0, series=[]), whole=True)
         return _chart(
             self._call(
                 QuerySeries(
