@@ -30,8 +30,9 @@ class LoggingClient(ClientBase):
     Param values over 6,000 characters and tag values over 8,000 are cut, with a warning; with
     `RUNLORE_TRUNCATE_LONG_VALUES=false` in the environment they are refused.
 
-    Every call returns when the data is on stable storage. With `synchronous=False` it does so too, but puts an error into
-    the `RunOperations` that it returns instead of raising it.
+    Every call returns when the data is in the journal of the process (`runlore.spool`), and raises what is wrong with it as far
+    as that can be known here. With `synchronous=True` it waits for the store; with `synchronous=False` it puts an error into
+    the `RunOperations` that it returns instead of raising it, and `wait()` waits for the store.
     """
 
     def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:

@@ -1,6 +1,6 @@
 """Logging into the active run: metrics, params, tags, datasets. Files are in `artifacts.py`.
 
-When no run is active, one is started. Every function returns when the data is on stable storage.
+When no run is active, one is started. Every function returns when the data is in the journal of the process.
 """
 
 from __future__ import annotations

@@ -163,6 +163,12 @@ class Journal:
         for segment in segments if remove else ():
             self._remove(segment)
 
+    def abandon(self) -> None:
+        """Close the files of a journal that came through a fork. Without the lock: a thread that is not here may hold it."""
+        for descriptor in (self._fd, self._read_fd, *self._unsynced):
+            if descriptor >= 0:
+                os.close(descriptor)
+
     def _remove(self, segment: Segment) -> None:
         if self.damage:
             segment.path.replace(segment.path.with_suffix(CORRUPT))

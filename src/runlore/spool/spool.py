@@ -9,6 +9,7 @@ that a process sees what it wrote.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -84,6 +85,7 @@ class Spool:
         self.writer_id = self._claim.directory.name
         self._journal = Journal(self._claim.directory, self.writer_id, name)
         self._told_of_failure = False
+        self._one_sweep = threading.Lock()
         self._delivery = Delivery(store, self.writer_id, place)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
         self._store = patient_store
@@ -207,7 +209,8 @@ class Spool:
         return reply
 
     def _deliver_left_behind(self) -> None:
-        deliver_left_behind(self._place, self._store_named)
+        with self._one_sweep:  # whoever comes second finds it done
+            deliver_left_behind(self._place, self._store_named)
 
     def _store_named(self, name: str) -> Store | None:
         return self._store() if name == self._name else None
@@ -238,7 +241,7 @@ class Spool:
 
     def abandon(self) -> None:
         """In a forked child: close the copies of the parent's files."""
-        self._journal.close()
+        self._journal.abandon()
         self._claim.abandon()
 
     def _tell_what_waits(self) -> None:
