@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -64,7 +65,9 @@ class Connection:
         headers = {name.lower(): value for name, value in pairs}
         number = int(status.split(" ")[1])
         body = b""
-        if method != "HEAD" and number != 304:
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join(self._chunks())
+        elif method != "HEAD" and number != 304:
             body = self._exactly(int(headers["content-length"]))
         return Answer(number, headers, body, [name.lower() for name, _ in pairs])
 
@@ -86,6 +89,12 @@ class Connection:
             self._more()
         body, self._waiting = self._waiting[:size], self._waiting[size:]
         return body
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._until(b"\r\n"), 16):
+            yield self._exactly(size)
+            self._exactly(2)
+        self._exactly(2)
 
     def _more(self) -> None:
         got = self.socket.recv(1 << 20)

@@ -140,12 +140,15 @@ class GetExperimentSummaries(Operation[ExperimentSummaries]):
 
 
 class GetColumns(Operation[ColumnCatalogue]):
-    """The column catalogue of the given experiments (none given: all), restricted to names that contain `q`."""
+    """The column catalogue of the given experiments (none given: all), restricted to names that contain `q`, over the runs that
+    match a filter in Runlore's grammar."""
 
     route = Route("GET", "columns", needs=View("experiment_ids"), base="v1")
     experiment_ids: Annotated[list[ExperimentId], Meta(max_length=1_000)] = field(default_factory=list)
     q: Annotated[str, Meta(max_length=250)] = ""
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    filter: Filter = ""
+    view_type: ViewTypeWord = "ACTIVE_ONLY"
 
 
 class QueryRuns(Operation[RunTable]):

@@ -44,11 +44,13 @@ _ERROR: Schema = {
 _ERRORS: Schema = {"default": {"$ref": "#/components/responses/Error"}}
 _BYTES: Schema = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 
+_FILE: Schema = {"application/octet-stream": {"schema": _BYTES}}
+
 
 def document() -> Schema:
     """The whole document as plain values."""
     kinds = list(operations())
-    types = [*kinds, *(kind.reply_type() for kind in kinds)]
+    types = [*kinds, *(kind.reply_type() for kind in kinds if not kind.route.streamed)]
     _, raw = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     schemas = {name: _component(name, schema, json_numbers="Series" not in name) for name, schema in sorted(raw.items())}
     for kind in kinds:
@@ -119,8 +121,8 @@ def _operation(kind: type[Operation[Any]], method: str) -> Schema:
             "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(name=name)}}},
         }
     media = "application/msgpack" if route.packed else "application/json"
-    reply = {"$ref": _REFERENCE.format(name=kind.reply_type().__name__)}
-    result["responses"] = {"200": {"description": "Done.", "content": {media: {"schema": reply}}}, **_ERRORS}
+    reply = {media: {"schema": {"$ref": _REFERENCE.format(name=kind.reply_type().__name__)}}} if not route.streamed else _FILE
+    result["responses"] = {"200": {"description": "Done.", "content": reply}, **_ERRORS}
     return result
 
 

@@ -16,6 +16,7 @@ from runlore.server.artifacts import Artifacts
 from runlore.server.auth import Access, LocalAccess
 from runlore.server.dispatch import Dispatcher, SubmittingStore, add_operations
 from runlore.server.events import Events
+from runlore.server.export import Exports
 from runlore.server.http import Receive, Reply, Request, Scope, Send, json_reply, text_reply
 from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
@@ -41,7 +42,8 @@ class App:
         self._store = store
         self._artifacts = Artifacts(store, access)
         self.routes = Routes()
-        add_operations(self.routes, store, access, self._artifacts.operations())
+        streamed = Exports(store, access).operations()
+        add_operations(self.routes, store, access, self._artifacts.operations() | streamed)
         self._artifacts.add_to(self.routes)
         self.events = Events(store, access)
         self.events.add_to(self.routes)

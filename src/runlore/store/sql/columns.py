@@ -10,10 +10,13 @@ from collections import Counter
 from typing import Any
 
 from runlore.api.dashboard import ColumnCatalogue, ColumnInfo, GetColumns
+from runlore.query import RUN_TABLE, parse_filter
 from runlore.store.sql.conditions import Sql, both
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.run_conditions import RUN
+from runlore.store.sql.search import lifecycle
+from runlore.store.sql.search_runs import RunSearch
 from runlore.store.sql.shapes import Name, names_of
 
 NEWEST = 500
@@ -27,13 +30,18 @@ Stats = dict[str, dict[str, Any]]
 
 @handles(GetColumns)
 def get_columns(db: Transaction, op: GetColumns) -> ColumnCatalogue:
-    """Counts over all active runs of the experiments; ranges and distinct values over the newest ones."""
+    """Counts over all runs that match; ranges and distinct values over the newest ones."""
     within: list[Sql] = []
-    if op.experiment_ids:
-        text, parameter = db.among("r.experiment_id", sorted({int(item) for item in op.experiment_ids}))
+    experiments = sorted({int(item) for item in op.experiment_ids}) or None
+    if op.filter.strip():
+        tree = parse_filter(op.filter, RUN_TABLE, db.now)
+        within.append(RunSearch(tree, (), experiments, op.view_type, numbers=True).condition(db, scan=True))
+    elif experiments:
+        text, parameter = db.among("r.experiment_id", experiments)
         within.append(Sql(text, (parameter,)))
-    runs = both([Sql("r.deleted_time IS NULL"), *within])
-    total, counts = _counts(db, within)
+    runs = both([lifecycle("r", op.view_type), *within])
+    # the plus keeps SQLite on the index that holds the shapes
+    total, counts = _counts(db, both([lifecycle("+r", op.view_type), *within]))
     found = [ColumnInfo(name=f"attributes.{name}", kind="attributes", runs=total) for name in RUN.columns] if total else []
     newest = [
         key
@@ -56,9 +64,8 @@ def get_columns(db: Transaction, op: GetColumns) -> ColumnCatalogue:
     return ColumnCatalogue(columns=found[: op.limit], total=len(found), ranges_over=min(total, NEWEST))
 
 
-def _counts(db: Transaction, within: list[Sql]) -> tuple[int, Counter[Name]]:
+def _counts(db: Transaction, counted: Sql) -> tuple[int, Counter[Name]]:
     """How many runs there are, and how many have each key."""
-    counted = both([Sql("+r.deleted_time IS NULL"), *within])  # the plus keeps SQLite on the index that holds the shapes
     sql = f"SELECT r.shape, COUNT(*), MIN(r.run_key) FROM run r WHERE {counted.text} GROUP BY r.shape"
     groups = db.all(sql, counted.values)
     counts: Counter[Name] = Counter()

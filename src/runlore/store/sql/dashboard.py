@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from runlore.api.dashboard import (
-    Cell,
     ExperimentSummaries,
     ExperimentSummary,
     GetExperimentSummaries,
@@ -28,18 +26,16 @@ from runlore.api.dashboard import (
 )
 from runlore.exceptions import NotFound
 from runlore.query import NOTE_TAG, RUN_TABLE, Field, Order, parse_column, parse_filter
-from runlore.store.sql.conditions import Sql, both, metric_value
+from runlore.store.sql.cells import Cells
+from runlore.store.sql.conditions import metric_value
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.registry_rows import existing_name, read_model_versions
-from runlore.store.sql.run_conditions import PARENT_TAG, run_source
+from runlore.store.sql.run_conditions import PARENT_TAG
 from runlore.store.sql.run_rows import existing_run, read_runs
 from runlore.store.sql.search import PROMPT_TAG, lifecycle
 from runlore.store.sql.search_runs import RunSearch
 from runlore.store.sql.suggestions import suggestion
-
-_CELL = run_source("x")
-
 
 # -- experiments -------------------------------------------------------------------------------------------------------
 
@@ -105,7 +101,7 @@ def query_runs(db: Transaction, op: QueryRuns) -> RunTable:
     columns = {name: parse_column(name) for name in op.columns}
     keys = search.keys(db, op.offset, op.limit)
     settled = (op.offset == 0 or keys) and len(keys) < op.limit
-    cells = _Cells(db, keys, set(columns.values()))
+    cells = Cells(db, keys, set(columns.values()))
     total = op.offset + len(keys) if settled else search.total(db)
     return RunTable(
         run_ids=cells.column(Field("attribute", "run_id")),
@@ -113,62 +109,6 @@ def query_runs(db: Transaction, op: QueryRuns) -> RunTable:
         total=total,
         hint=None if total else suggestion(db, search.tree),
     )
-
-
-class _Cells:
-    """The cells of some columns for some runs."""
-
-    def __init__(self, db: Transaction, keys: Sequence[int], fields: set[Field]) -> None:
-        self.db, self.keys = db, keys
-        self.by_field: dict[Field, dict[int, Cell]] = defaultdict(dict)
-        if keys:
-            self._attributes({field for field in fields if field.kind == "attribute"} | {Field("attribute", "run_id")})
-            for kind, table in (("param", "param"), ("tag", "run_tag")):
-                self._texts(table, [field for field in fields if field.kind == kind])
-            self._metrics([field for field in fields if field.kind == "metric"])
-
-    def column(self, field: Field) -> list[Any]:
-        """Values in the order of the runs, None where a run has none."""
-        values = self.by_field.get(field, {})
-        return [values.get(key) for key in self.keys]
-
-    def _rows(self, columns: str, table: str, names: Iterable[str] = ()) -> list[Row]:
-        condition, parameter = self.db.among("x.run_key", self.keys)
-        parts = [Sql(condition, (parameter,))]
-        if names:
-            parts.append(Sql(*_one(self.db.among("x.key", sorted(set(names))))))
-        where = both(parts)
-        return self.db.all(f"SELECT x.run_key, {columns} FROM {table} x WHERE {where.text}", where.values)
-
-    def _attributes(self, fields: set[Field]) -> None:
-        chosen = sorted(fields, key=lambda field: field.key)
-        texts = ", ".join(_CELL.columns[field.key].text for field in chosen)
-        for key, *values in self._rows(texts, "run"):
-            for field, value in zip(chosen, values, strict=True):
-                self.by_field[field][key] = str(value) if field.key == "experiment_id" else value
-
-    def _texts(self, table: str, fields: Sequence[Field]) -> None:
-        if not fields:
-            return
-        by_key = {field.key: self.by_field[field] for field in fields}
-        for key, name, value in self._rows("x.key, x.value", table, by_key):
-            by_key[name][key] = value
-
-    def _metrics(self, fields: Sequence[Field]) -> None:
-        if not fields:
-            return
-        aggregates = sorted({field.aggregate for field in fields})
-        values = ", ".join(metric_value(Field("metric", "", aggregate), "x") for aggregate in aggregates)
-        wanted: dict[str, list[tuple[int, dict[int, Cell]]]] = defaultdict(list)
-        for field in fields:
-            wanted[field.key].append((aggregates.index(field.aggregate), self.by_field[field]))
-        for key, name, *row in self._rows(f"x.key, {values}", "metric", wanted):
-            for position, cells in wanted[name]:
-                cells[key] = math.nan if row[position] is None else row[position]
-
-
-def _one(pair: tuple[str, Any]) -> tuple[str, tuple[Any, ...]]:
-    return pair[0], (pair[1],)
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------

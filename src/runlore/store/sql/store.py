@@ -19,6 +19,7 @@ from runlore.store.sql import (
     delivery,
     events,
     experiments,
+    export,
     groups,
     histograms,
     inputs,
@@ -45,8 +46,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    bulk_edits, columns, compare, dashboard, delivery, events, experiments, groups, histograms, inputs, logged_models,
-    metrics, notes, purge, registry, released, runs, search, search_runs, series, trash, views,
+    bulk_edits, columns, compare, dashboard, delivery, events, experiments, export, groups, histograms, inputs,
+    logged_models, metrics, notes, purge, registry, released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")
