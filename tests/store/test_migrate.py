@@ -175,6 +175,15 @@ def test_what_postgresql_makes_of_a_script(postgres: Cluster) -> None:
     postgres.drop(name)
 
 
+def test_a_migration_of_postgresql_may_take_longer_than_a_query(postgres: Cluster) -> None:
+    name = postgres.database()
+    step = "INSERT INTO fruit (name) VALUES (current_setting('statement_timeout') || ' ' || current_setting('lock_timeout'));"
+    with closing(PostgresDatabase(postgres.uri(name))) as database:
+        migrate(database, [STEPS[0], Migration(2, "settings", step)])
+        assert fruit(database) == ["0 0"]
+    postgres.drop(name)
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_processes_that_start_together_migrate_once(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, empty_postgres: Callable[[], str]

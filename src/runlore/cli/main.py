@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
+    "db": ("runlore.cli.db:db", "The database of a store: status, migrate, distribute."),
     "backup": ("runlore.cli.backup:backup", "Copy a store that is in use."),
     "gc": ("runlore.cli.gc:gc", "Delete for good what is in the trash."),
 }
@@ -83,6 +84,8 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
+    """Say it and stop. Words may come from a server or a file: none of them steers the terminal."""
+    message = "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in message)
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True, color=colour())
     sys.exit(1)
 

@@ -166,7 +166,7 @@ class Database(Protocol):
         ...
 
     def migrate_lock(self, db: Transaction) -> None:
-        """Wait until no other process migrates this database; released at the end of the transaction."""
+        """Wait until no other process migrates this database; released at the end of the transaction, which may take long."""
         ...
 
     def tables(self, db: Transaction) -> set[str]:

@@ -33,6 +33,13 @@ def migrations() -> list[Migration]:
     return [Migration(int(name[:4]), name[5:].removesuffix(".sql"), sql) for name, sql in found]
 
 
+def versions(database: Database) -> tuple[int, int]:
+    """The schema version of a database (0: empty) and the newest one. Raises `InvalidState` as `migrate` does."""
+    newest = migrations()[-1].number
+    with database.read() as db:
+        return _version(database, db, newest), newest
+
+
 def migrate(database: Database, steps: list[Migration] | None = None) -> int:
     """Bring a database to the newest version; returns the version. Cheap when there is nothing to do.
 

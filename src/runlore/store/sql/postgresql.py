@@ -132,7 +132,9 @@ class PostgresDatabase:
         return None
 
     def migrate_lock(self, db: Transaction) -> None:
-        """Wait until no other process migrates this database."""
+        """Wait until no other process migrates this database, for as long as it takes, as may what follows."""
+        db.execute("SET LOCAL lock_timeout = 0")
+        db.execute("SET LOCAL statement_timeout = 0")
         db.all("SELECT pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
 
     def tables(self, db: Transaction) -> set[str]:
@@ -198,6 +200,18 @@ class PostgresDatabase:
                     "PostgreSQL runs with %s=%s: a power failure can lose or damage what was acknowledged.", name, value
                 )
         return writer
+
+
+def pool_and_limit(database: PostgresDatabase) -> dict[str, int]:
+    """Connections to this database server: of Runlore, of others, how many it takes, and how many one process may open."""
+    with database.read() as db:
+        row = db.one(
+            "SELECT COUNT(*) FILTER (WHERE application_name = 'runlore' AND datname = current_database()), COUNT(*), "
+            "current_setting('max_connections')::bigint FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        )
+    assert row is not None
+    ours, everybody, limit = row
+    return {"connections": ours, "others": everybody - ours, "limit": limit, "pool": connections_of_a_process()}
 
 
 class PostgresTransaction(Savepoints):
