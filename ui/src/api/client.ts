@@ -63,10 +63,11 @@ export async function get<T>(path: string, query?: Query, signal?: AbortSignal):
   return (await response.json()) as T;
 }
 
-/** POST JSON, JSON back. */
-export async function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await send(path, body, "application/json", signal);
-  return (await response.json()) as T;
+/** POST JSON (or another method's), JSON back. */
+export async function post<T>(path: string, body: unknown, method = "POST", signal?: AbortSignal): Promise<T> {
+  const response = await send(path, body, "application/json", signal, method);
+  const text = await response.text();
+  return (text ? JSON.parse(text) : {}) as T;
 }
 
 /** POST JSON, MessagePack back. */
@@ -75,9 +76,9 @@ export async function postForMessagePack(path: string, body: unknown, signal?: A
   return decode(await response.arrayBuffer());
 }
 
-function send(path: string, body: unknown, accept: string, signal?: AbortSignal): Promise<Response> {
+function send(path: string, body: unknown, accept: string, signal?: AbortSignal, method = "POST"): Promise<Response> {
   const headers = { "Content-Type": "application/json", Accept: accept };
-  return request(path, { method: "POST", body: JSON.stringify(body), headers, signal });
+  return request(path, { method, body: JSON.stringify(body), headers, signal });
 }
 
 /** A file's first bytes. */

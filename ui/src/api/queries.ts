@@ -13,9 +13,12 @@ import type {
   QuerySeries,
   RegisteredModelPage,
   RegistryRow,
+  RunComparison,
   RunFiles,
   RunOverview,
   RunTable,
+  Trash,
+  TrashItem,
 } from "./types";
 
 /** How often something that runs is looked at again. */
@@ -47,11 +50,11 @@ export const experimentQuery = (experimentId: string) =>
     staleTime: 60_000,
   });
 
-export const columnsQuery = (experimentId: string, q = "", limit = 500) =>
+export const columnsQuery = (experimentIds: readonly string[], q = "", limit = 500) =>
   queryOptions({
-    queryKey: ["columns", experimentId, q, limit],
+    queryKey: ["columns", experimentIds, q, limit],
     queryFn: async ({ signal }) => {
-      const query = { experiment_ids: [experimentId], q, limit };
+      const query = { experiment_ids: experimentIds, q, limit };
       const reply = await get<Sparse<ColumnCatalogue>>("/api/v1/columns", query, signal);
       return { columns: [], total: 0, ...reply } as ColumnCatalogue;
     },
@@ -61,12 +64,34 @@ export const columnsQuery = (experimentId: string, q = "", limit = 500) =>
 
 /** A window of runs; fields at their default are put back. */
 export async function fetchRuns(query: QueryRuns, signal?: AbortSignal): Promise<RunTable> {
-  const reply = await post<Sparse<RunTable>>("/api/v1/runs/query", query, signal);
+  const reply = await post<Sparse<RunTable>>("/api/v1/runs/query", query, "POST", signal);
   return { run_ids: reply.run_ids ?? [], columns: reply.columns ?? {}, total: reply.total ?? 0 };
 }
 
 export const runsQuery = (query: QueryRuns) =>
   queryOptions({ queryKey: ["runs", query], queryFn: ({ signal }) => fetchRuns(query, signal) });
+
+/** Names, states and experiments of runs, wherever they are, deleted ones too. */
+export const identitiesQuery = (runIds: readonly string[]) =>
+  runsQuery({
+    filter: `attributes.run_id IN (${runIds.map((id) => `'${id}'`).join(", ")})`,
+    columns: ["run_name", "status", "experiment_id", "lifecycle_stage"].map((name) => `attributes.${name}`),
+    limit: Math.max(1, runIds.length),
+    view_type: "ALL",
+  });
+
+/** Keys of a section that one comparison gives. */
+const MOST_KEYS = 5000;
+
+export const compareQuery = (runIds: readonly string[], everything: boolean) =>
+  queryOptions({
+    queryKey: ["compare", runIds, everything],
+    queryFn: ({ signal }) => {
+      const body = { run_ids: runIds, differences_only: !everything, limit: MOST_KEYS };
+      return post<RunComparison>("/api/v1/runs/compare", body, "POST", signal);
+    },
+    staleTime: 5_000,
+  });
 
 /** How many runs of an experiment have a style by their number; older ones have one by their id. */
 const NUMBERED = 1000;
@@ -166,3 +191,16 @@ export const modelQuery = (name: string) =>
       return { model, versions: reply.versions ?? [] } satisfies RegisteredModelPage;
     },
   });
+
+/** The newest of what is in the trash, and how much there is. */
+export const trashQuery = (kind: TrashItem["kind"]) =>
+  queryOptions({
+    queryKey: ["trash", kind],
+    queryFn: ({ signal }) => get<Trash>("/api/v1/trash", { kind, max_results: 1000 }, signal),
+  });
+
+/** Bytes of the files in directories. */
+export async function measureFiles(uris: readonly string[]): Promise<{ files: number; size: number }> {
+  const { files = 0, size = 0 } = await post<{ files?: number; size?: number }>("/api/v1/files/measure", { uris });
+  return { files, size };
+}

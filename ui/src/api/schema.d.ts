@@ -31,6 +31,27 @@ export interface components {
             minimum?: components["schemas"]["Float"];
             maximum?: components["schemas"]["Float"];
         };
+        /** ComparedMetrics */
+        ComparedMetrics: {
+            keys?: string[];
+            last?: (components["schemas"]["Float"] | null)[][];
+            last_step?: (number | null)[][];
+            minimum?: (components["schemas"]["Float"] | null)[][];
+            minimum_step?: (number | null)[][];
+            maximum?: (components["schemas"]["Float"] | null)[][];
+            maximum_step?: (number | null)[][];
+            differs?: boolean[];
+            equal?: number;
+            differing?: number;
+        };
+        /** ComparedTexts */
+        ComparedTexts: {
+            keys?: string[];
+            values?: (string | number | components["schemas"]["Float"] | null)[][];
+            differs?: boolean[];
+            equal?: number;
+            differing?: number;
+        };
         /** Dataset */
         Dataset: {
             name: string;
@@ -91,6 +112,13 @@ export interface components {
         InputTag: {
             key: string;
             value: string;
+        };
+        /** Kept */
+        Kept: {
+            /** @enum {string} */
+            kind: "experiment" | "files" | "logged_model" | "run";
+            id: string;
+            reason: string;
         };
         /** LoggedModel */
         LoggedModel: {
@@ -201,6 +229,14 @@ export interface components {
             key: string;
             value: string;
         };
+        /** Purged */
+        Purged: {
+            experiments?: number;
+            runs?: number;
+            logged_models?: number;
+            more?: boolean;
+            kept?: components["schemas"]["Kept"][];
+        };
         /** QueryRuns */
         QueryRuns: {
             experiment_ids?: string[];
@@ -264,6 +300,15 @@ export interface components {
             experiment_id?: string;
             status?: string;
             metrics?: string[];
+        };
+        /** RunComparison */
+        RunComparison: {
+            run_ids?: string[];
+            attributes?: components["schemas"]["ComparedTexts"];
+            params?: components["schemas"]["ComparedTexts"];
+            metrics?: components["schemas"]["ComparedMetrics"];
+            tags?: components["schemas"]["ComparedTexts"];
+            datasets?: components["schemas"]["ComparedTexts"];
         };
         /** RunData */
         RunData: {
@@ -333,6 +378,26 @@ export interface components {
         SortKey: {
             column: string;
             descending?: boolean;
+        };
+        /** Trash */
+        Trash: {
+            items?: components["schemas"]["TrashItem"][];
+            experiments?: number;
+            runs?: number;
+            logged_models?: number;
+            next_page_token?: string;
+        };
+        /** TrashItem */
+        TrashItem: {
+            /** @enum {string} */
+            kind: "experiment" | "logged_model" | "run";
+            id: string;
+            name: string;
+            experiment_id: string;
+            deleted_time: number;
+            artifact_uri?: string;
+            runs?: number;
+            pinned_by?: string[];
         };
     };
     responses: never;

@@ -69,6 +69,36 @@ it("takes defaults that the wire leaves out", () => {
     x: [],
     dx: 0,
     series: [],
+    groups: [],
     missing: [],
+    edges: undefined,
+    approximated: false,
+  });
+});
+
+it("places buckets of a logarithmic axis at their middle as that axis shows it", () => {
+  const column = bytes(new Float32Array([1, 2, 3]));
+  const series = [{ run_id: "r", key: "k", points: 3, mean: column, smooth: column, left_out: 2 }];
+  const edges = bytes(new Float64Array([0, 1, 4, 16]));
+  const frame = readFrame(sent({ exact: false, n: 3, edges, series }), "step");
+  expect([frame.x, frame.dx]).toEqual([[0.5, 2, 8], 0]);
+  expect([frame.series[0]?.smooth, frame.series[0]?.leftOut]).toEqual([[1, 2, 3], 2]);
+});
+
+it("reads groups with their spread and how many runs stand behind each entry", () => {
+  const [mean, std, ci95] = [
+    [2, 3],
+    [0.5, Number.NaN],
+    [1, 1],
+  ].map((column) => bytes(new Float32Array(column)));
+  const runs = new Uint8Array(new Uint32Array([3, 1]).buffer);
+  const group = { name: "adam", key: "k", values: ["adam"], run_ids: ["a", "b", "c"], points: 6, mean, min: mean };
+  const groups = [{ ...group, max: mean, std, ci95, median: mean, runs }];
+  const frame = readFrame(sent({ exact: false, n: 2, x0: 0, dx: 2, series: [], groups }), "step");
+  expect(frame.groups[0]).toMatchObject({
+    name: "adam",
+    mean: [2, 3],
+    std: [0.5, undefined],
+    runs: new Uint32Array([3, 1]),
   });
 });

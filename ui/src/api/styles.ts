@@ -1,6 +1,6 @@
 /** The style of each run, for every page: one question per experiment. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo } from "react";
 import { assignStyles, ownStyle, type RunOrder, type RunStyle } from "@/lib/colours";
 import { runOrderQuery } from "./queries";
@@ -31,4 +31,29 @@ export function useRunStyles(
     [styles, order],
   );
   return order && styleOf;
+}
+
+interface Placed {
+  id: string;
+  experimentId: string;
+}
+
+/** Styles of runs of several experiments that are seen together: each as in its own, where two are alike one gives way. */
+export function useMixedStyles(runs: readonly Placed[]): ((runId: string) => RunStyle) | undefined {
+  const experiments = useMemo(() => [...new Set(runs.map((run) => run.experimentId))], [runs]);
+  const order = useQueries({ queries: experiments.map((id) => runOrderQuery(id)), combine: mixOrders });
+  return useMemo(() => {
+    if (!order) return undefined;
+    const styles = assignStyles(
+      runs.map((run) => run.id),
+      order,
+      moved,
+    );
+    return (runId: string) => styles.get(runId) ?? ownStyle(runId, order, moved);
+  }, [order, runs]);
+}
+
+function mixOrders(results: readonly { data?: RunOrder; isPending: boolean }[]): RunOrder | undefined {
+  if (results.some((result) => result.isPending)) return undefined;
+  return new Map(results.flatMap((result) => [...(result.data ?? NOTHING)]));
 }

@@ -2,10 +2,11 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useParams, useRouterState } from "@tanstack/react-router";
-import { Boxes, ChevronRight, FlaskConical, Keyboard, Monitor, Moon, Sun } from "lucide-react";
+import { Boxes, ChevronRight, FlaskConical, Keyboard, Monitor, Moon, Sun, Trash2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { experimentQuery, overviewQuery } from "@/api/queries";
 import { IconButton } from "@/components/Button";
+import { Notices } from "@/components/Notices";
 import { focusMainFilter } from "@/components/SearchInput";
 import { useKeys } from "@/lib/keys";
 import { nextTheme, setTheme, useTheme } from "@/lib/theme";
@@ -44,6 +45,7 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
+      <Notices />
       {help && (
         <Suspense>
           <KeyHelp onClose={() => setHelp(false)} />
@@ -72,13 +74,17 @@ function Rail() {
         </svg>
         <span>Runlore</span>
       </Link>
-      <Link to="/" className={styles.item} data-open={!inModels}>
+      <Link to="/" className={styles.item} data-open={!inModels && !path.startsWith("/trash")}>
         <FlaskConical size={16} strokeWidth={1.5} aria-hidden="true" />
         <span>Experiments</span>
       </Link>
       <Link to="/models" className={styles.item} data-open={inModels}>
         <Boxes size={16} strokeWidth={1.5} aria-hidden="true" />
         <span>Models</span>
+      </Link>
+      <Link to="/trash" className={`${styles.item} ${styles.last}`} data-open={path.startsWith("/trash")}>
+        <Trash2 size={16} strokeWidth={1.5} aria-hidden="true" />
+        <span>Trash</span>
       </Link>
     </nav>
   );
@@ -94,6 +100,12 @@ function ThemeButton() {
   );
 }
 
+function Place({ path }: { path: string }) {
+  if (path.startsWith("/models")) return <Link to="/models">Models</Link>;
+  if (path.startsWith("/trash")) return <Link to="/trash">Trash</Link>;
+  return <Link to="/">Experiments</Link>;
+}
+
 function Breadcrumb() {
   const { exp, run, name } = useParams({ strict: false });
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -102,7 +114,7 @@ function Breadcrumb() {
   const separator = <ChevronRight size={14} strokeWidth={1.5} aria-hidden="true" />;
   return (
     <nav className={styles.crumbs} aria-label="Breadcrumb">
-      {path.startsWith("/models") ? <Link to="/models">Models</Link> : <Link to="/">Experiments</Link>}
+      <Place path={path} />
       {exp && (
         <>
           {separator}

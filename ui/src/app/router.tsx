@@ -4,7 +4,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { ApiError } from "@/api/client";
 import { ErrorState } from "@/components/States";
-import { chartsSearch, parseSearch, runsSearch, stringifySearch } from "@/lib/search";
+import { chartsSearch, compareSearch, parseSearch, runsSearch, stringifySearch, trashSearch } from "@/lib/search";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
 
@@ -78,6 +78,20 @@ const runTab = createRoute({
   component: lazyRouteComponent(() => import("@/features/run/RunPage"), "RunPage"),
 });
 
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import("@/features/compare/ComparePage"), "ComparePage"),
+});
+
+const trash = createRoute({
+  getParentRoute: () => root,
+  path: "/trash",
+  validateSearch: trashSearch,
+  component: lazyRouteComponent(() => import("@/features/trash/TrashPage"), "TrashPage"),
+});
+
 const models = createRoute({
   getParentRoute: () => root,
   path: "/models",
@@ -92,7 +106,7 @@ const model = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([experiments, experiment, runs, charts, run, runTab, models, model]),
+  routeTree: root.addChildren([experiments, experiment, runs, charts, run, runTab, compare, trash, models, model]),
   defaultPreload: "intent",
   parseSearch,
   stringifySearch,

@@ -2,87 +2,103 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Maximize2, Minimize2, RotateCcw } from "lucide-react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { seriesQuery } from "@/api/queries";
-import type { Frame, Series } from "@/api/series";
+import type { Frame } from "@/api/series";
 import { IconButton } from "@/components/Button";
 import { ErrorState, ProgressLine } from "@/components/States";
-import type { RunStyle } from "@/lib/colours";
-import { formatCount, formatNumber, plural } from "@/lib/format";
-import { gapsOf, withGaps } from "@/lib/gaps";
-import type { XAxis } from "@/lib/search";
-import { type Carry, carryBefore, smooth } from "@/lib/smoothing";
-import { formatX } from "./axis";
+import { CardMenu } from "./CardMenu";
 import styles from "./ChartCard.module.css";
-import { type Line, LinePlot } from "./LinePlot";
+import { LinePlot } from "./LinePlot";
+import { type ChartGroup, type ChartRun, groupLines, type Line, runLines } from "./lines";
+import { badge, describe, notes } from "./say";
+import { type CardSettings, type ChartSettings, cardSettings, seriesRequest, toOwn } from "./settings";
 
-export interface ChartRun {
-  id: string;
-  name: string;
-  style: RunStyle;
-}
+const DataTable = lazy(() => import("./DataTable"));
 
-export interface ChartSettings {
-  x: XAxis;
-  smooth: number;
-  log: boolean;
-}
-
-interface ChartCardProps {
+export interface ChartCardProps {
   metric: string;
   runs: readonly ChartRun[];
-  settings: ChartSettings;
+  /** Runs taken together; each run by itself where absent. */
+  groups?: readonly ChartGroup[];
+  page: ChartSettings;
+  /** What this card says for itself. */
+  own?: CardSettings;
+  onOwn: (own: CardSettings | undefined) => void;
+  /** Metrics that may be x. */
+  metrics: readonly string[];
+  /** The part of x that all cards of the page show. */
+  zoom: [number, number] | null;
+  onZoom: (zoom: [number, number] | null) => void;
   live: boolean;
 }
 
 const HEIGHT = 220;
 const TALL = 460;
-const BUCKETS = 1024;
 
-export function ChartCard({ metric, runs, settings, live }: ChartCardProps) {
-  const [zoom, setZoom] = useState<[number, number] | null>(null);
+export function ChartCard(props: ChartCardProps) {
+  const { metric, runs, groups, own, onOwn, live } = props;
   const [tall, setTall] = useState(false);
-  const [log, setLog] = useState<boolean | null>(null);
+  const [table, setTable] = useState(false);
   const card = useRef<HTMLElement>(null);
   const near = useNear(card);
-  const logY = log ?? settings.log;
-  const ids = useMemo(() => runs.map((run) => run.id), [runs]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a range in steps means nothing on a time axis
-  useEffect(() => setZoom(null), [settings.x]);
+  const settings = useMemo(() => cardSettings(props.page, own), [props.page, own]);
+  // Another axis than the page's has other places on it: the page's zoom means nothing there.
+  const foreign = settings.x !== props.page.x || settings.xm !== props.page.xm;
+  const zoom = foreign ? null : props.zoom;
+  const request = useMemo(
+    () => seriesRequest(metric, runs, groups, settings, zoom),
+    [metric, runs, groups, settings, zoom],
+  );
   const query = useQuery({
-    ...seriesQuery(
-      { run_ids: ids, metrics: [metric], x: settings.x, width: BUCKETS, ...(zoom ? { x_range: zoom } : {}) },
-      live && !zoom,
-    ),
-    enabled: near && ids.length > 0,
+    ...seriesQuery(request, live && !zoom),
+    enabled: near && runs.length > 0,
     placeholderData: keepPreviousData,
   });
   const frame = query.data;
-  // Smoothing begins at a run's first point, also when that is not in sight: the whole line says what came before.
-  const whole = useQuery({
-    ...seriesQuery({ run_ids: ids, metrics: [metric], x: settings.x, width: BUCKETS }, false),
-    enabled: near && zoom !== null && settings.smooth > 0,
-  });
-  const before = zoom ? whole.data : undefined;
-  const lines = useMemo(
-    () => (frame ? toLines(frame, before, runs, settings.smooth) : []),
-    [frame, before, runs, settings.smooth],
-  );
+  const lines = useMemo(() => {
+    if (!frame) return [];
+    return groups ? groupLines(frame, groups, settings.spread) : runLines(frame, runs, settings.band);
+  }, [frame, runs, groups, settings]);
   const height = tall ? TALL : HEIGHT;
+  const toggle = (name: "log" | "logx" | "clip" | "band") =>
+    onOwn(toOwn(props.page, { ...own, [name]: !settings[name] }));
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.target as HTMLElement).matches("figure")) return;
+    if (event.key === "l") toggle("log");
+    else if (event.key === "L") toggle("logx");
+    else if (event.key === "o") toggle("clip");
+    else if (event.key === "w") toggle("band");
+    else if (event.key === "t") setTable(!table);
+    else if (event.key === "f") setTall(!tall);
+    else if (event.key === "z") props.onZoom(null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
   return (
-    <section className={styles.card} ref={card} data-tall={tall} data-metric={metric}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: the keys belong to the figure inside
+    <section className={styles.card} ref={card} data-tall={tall} data-metric={metric} onKeyDown={onKeyDown}>
       <header className={styles.head}>
         <h3 title={metric}>{metric}</h3>
         {frame && <span className={styles.badge}>{badge(frame)}</span>}
         <span className={styles.tools}>
           {zoom && (
-            <IconButton label="Reset zoom (double-click)" onClick={() => setZoom(null)}>
+            <IconButton label="Reset zoom (double-click)" onClick={() => props.onZoom(null)}>
               <RotateCcw size={14} strokeWidth={1.5} />
             </IconButton>
           )}
-          <IconButton label="Use a log scale for y" pressed={logY} onClick={() => setLog(!logY)}>
+          <IconButton label="Use a log scale for y" pressed={settings.log} onClick={() => toggle("log")}>
             <span className={styles.word}>log</span>
           </IconButton>
+          <CardMenu
+            {...props}
+            settings={settings}
+            frame={frame}
+            lines={lines}
+            table={table}
+            onTable={() => setTable(!table)}
+          />
           <IconButton label={tall ? "Smaller" : "Larger"} pressed={tall} onClick={() => setTall(!tall)}>
             {tall ? <Minimize2 size={14} strokeWidth={1.5} /> : <Maximize2 size={14} strokeWidth={1.5} />}
           </IconButton>
@@ -93,108 +109,40 @@ export function ChartCard({ metric, runs, settings, live }: ChartCardProps) {
       <div className={styles.body} style={{ minHeight: height }}>
         {near && frame && lines.length > 0 && (
           <LinePlot
-            label={describe(metric, frame, lines, settings.x)}
+            label={describe(metric, frame, lines, settings, Boolean(groups))}
             x={frame.x}
             dx={frame.dx}
             lines={lines}
             axis={settings.x}
-            logY={logY}
+            xName={settings.xm}
+            logX={settings.logx}
+            logY={settings.log}
+            clip={settings.clip}
             height={height}
+            group={`${settings.x} ${settings.xm} ${settings.logx}`}
             range={zoom}
-            onZoom={setZoom}
+            onZoom={foreign ? nowhere : props.onZoom}
           />
         )}
         {frame && lines.length === 0 && <p className={styles.none}>No points {zoom ? "in this window" : "yet"}.</p>}
       </div>
-      <Notes frame={frame} lines={lines} runs={runs.length} logY={logY} />
+      {table && frame && (
+        <Suspense>
+          <DataTable metric={metric} frame={frame} lines={lines} settings={settings} />
+        </Suspense>
+      )}
+      <Notes frame={frame} lines={lines} runs={runs.length} settings={settings} />
     </section>
   );
 }
 
+function nowhere() {}
+
 /** What the picture leaves out, in words. */
-function Notes({
-  frame,
-  lines,
-  runs,
-  logY,
-}: {
-  frame: Frame | undefined;
-  lines: readonly Line[];
-  runs: number;
-  logY: boolean;
-}) {
-  if (!frame) return null;
-  const notes: string[] = [];
-  if (frame.missing.length && runs > 1) notes.push(`${plural(frame.missing.length, "run")} without this metric`);
-  const marks = lines.reduce((sum, line) => sum + line.marks.length, 0);
-  if (marks) notes.push(`${plural(marks, "value")} not finite, marked at the rim`);
-  if (logY) {
-    const hidden = lines.reduce(
-      (sum, line) => sum + line.y.filter((value) => typeof value === "number" && value <= 0).length,
-      0,
-    );
-    if (hidden) notes.push(`${plural(hidden, "value")} ≤ 0 not on a logarithmic axis`);
-  }
-  return notes.length ? <p className={styles.notes}>{notes.join(" · ")}</p> : null;
-}
-
-/** `1,204 of 5,000 points`, `1,024 buckets · 1,000,000 points`: how much of what was logged the picture was made from. */
-function badge(frame: Frame): string {
-  const sum = (part: (series: Series) => number) => frame.series.reduce((all, series) => all + part(series), 0);
-  const [points, total] = [sum((series) => series.points), sum((series) => series.total)];
-  const some =
-    points === total && !frame.exact ? plural(total, "point") : `${formatCount(points)} of ${plural(total, "point")}`;
-  return frame.exact ? some : `${formatCount(frame.x.length)} buckets · ${some}`;
-}
-
-function toLines(frame: Frame, before: Frame | undefined, runs: readonly ChartRun[], weight: number): Line[] {
-  const found = new Map(frame.series.map((series) => [series.runId, series]));
-  const lines: Line[] = [];
-  for (const run of runs) {
-    const series = found.get(run.id);
-    if (!series) continue;
-    const { mean, counts, low, high, nonFinite } = series;
-    if (nonFinite.length === 0 && !mean.some((value) => typeof value === "number")) continue;
-    // Single points are always connected: only buckets can be empty.
-    const gaps = frame.exact ? [] : gapsOf(mean, counts);
-    const raw = withGaps(mean, gaps);
-    const carry = before && weight > 0 ? carryInto(frame, before, run.id, weight) : undefined;
-    lines.push({
-      id: run.id,
-      name: run.name,
-      style: run.style,
-      y: weight > 0 ? smooth(raw, weight, counts, carry) : raw,
-      raw: weight > 0 ? raw : undefined,
-      low: low && withGaps(low, gaps),
-      high: high && withGaps(high, gaps),
-      marks: nonFinite,
-    });
-  }
-  return lines;
-}
-
-/** What a run's points before the window leave to its smoothed line. */
-function carryInto(frame: Frame, before: Frame, runId: string, weight: number): Carry | undefined {
-  const series = before.series.find((each) => each.runId === runId);
-  if (!series || frame.x.length === 0) return undefined;
-  return carryBefore(frame.x[0]! - frame.dx / 2, before.x, before.dx, series.mean, weight, series.counts);
-}
-
-/** The picture in a sentence. */
-function describe(metric: string, frame: Frame, lines: readonly Line[], axis: XAxis): string {
-  let low = { value: Number.POSITIVE_INFINITY, name: "" };
-  let high = { value: Number.NEGATIVE_INFINITY, name: "" };
-  for (const line of lines) {
-    for (const value of line.low ?? line.y)
-      if (typeof value === "number" && value < low.value) low = { value, name: line.name };
-    for (const value of line.high ?? line.y)
-      if (typeof value === "number" && value > high.value) high = { value, name: line.name };
-  }
-  const place = `${axis === "step" ? "steps " : ""}${formatX(frame.x[0] ?? 0, axis)} to ${formatX(frame.x[frame.x.length - 1] ?? 0, axis)}`;
-  const extremes = Number.isFinite(low.value)
-    ? ` Lowest ${formatNumber(low.value)} (${low.name}), highest ${formatNumber(high.value)} (${high.name}).`
-    : "";
-  return `${metric}, ${plural(lines.length, "run")}, ${place}.${extremes}`;
+function Notes(props: { frame: Frame | undefined; lines: readonly Line[]; runs: number; settings: ChartSettings }) {
+  if (!props.frame) return null;
+  const found = notes(props.frame, props.lines, props.runs, props.settings);
+  return found.length ? <p className={styles.notes}>{found.join(" · ")}</p> : null;
 }
 
 /** True while the element is on or near the screen: charts far away hold no canvas and ask nothing. */

@@ -2,37 +2,50 @@
 
 import { ChevronDown, ChevronRight } from "lucide-react";
 import { useMemo, useState } from "react";
-import { Segments } from "@/components/Button";
 import { SearchInput } from "@/components/SearchInput";
 import { plural } from "@/lib/format";
 import type { ChartsSearch } from "@/lib/search";
-import { ChartCard, type ChartRun } from "./ChartCard";
+import { ChartCard } from "./ChartCard";
+import { ChartControls } from "./ChartControls";
 import styles from "./ChartsPanel.module.css";
 import { groupMetrics, type Metric } from "./groups";
+import type { ChartGroup, ChartRun } from "./lines";
+import { type CardSettings, pageSettings, toSearch } from "./settings";
 
 interface ChartsPanelProps {
   metrics: readonly Metric[];
   /** What was left out, in words. */
   note?: string;
   runs: readonly ChartRun[];
+  /** Runs taken together; each by itself where absent. */
+  groups?: readonly ChartGroup[];
   search: ChartsSearch;
   onSearch: (change: Partial<ChartsSearch>) => void;
   live: boolean;
+  /** More controls, beside those of the charts. */
+  tools?: React.ReactNode;
 }
 
-const AXES = [
-  { value: "step", label: "Step" },
-  { value: "relative", label: "Relative", title: "Time since the run's first point" },
-  { value: "time", label: "Time" },
-] as const;
-
-export function ChartsPanel({ metrics, note, runs, search, onSearch, live }: ChartsPanelProps) {
+export function ChartsPanel({
+  metrics,
+  note,
+  runs,
+  groups: chartGroups,
+  search,
+  onSearch,
+  live,
+  tools,
+}: ChartsPanelProps) {
   const wanted = search.m ?? "";
   const groups = useMemo(() => groupMetrics(metrics, wanted), [metrics, wanted]);
-  const settings = useMemo(
-    () => ({ x: search.x ?? ("step" as const), smooth: search.smooth ?? 0, log: search.log ?? false }),
-    [search.x, search.smooth, search.log],
-  );
+  const settings = useMemo(() => pageSettings(search), [search]);
+  const names = useMemo(() => metrics.map((metric) => metric.key), [metrics]);
+  const zoom = useMemo<[number, number] | null>(() => search.zoom ?? null, [search.zoom]);
+  const setOwn = (metric: string, own: CardSettings | undefined) => {
+    const { [metric]: _, ...others } = search.cards ?? {};
+    const next = own ? { ...others, [metric]: own } : others;
+    onSearch({ cards: Object.keys(next).length ? next : undefined });
+  };
   return (
     <div className={styles.panel}>
       <div className={styles.bar}>
@@ -42,22 +55,13 @@ export function ChartsPanel({ metrics, note, runs, search, onSearch, live }: Cha
           value={wanted}
           onChange={(value) => onSearch({ m: value || undefined })}
         />
-        <span className={styles.label}>x</span>
-        <Segments
-          label="Horizontal axis"
-          value={settings.x}
-          options={AXES}
-          onChange={(x) => onSearch({ x: x === "step" ? undefined : x })}
+        <ChartControls
+          settings={settings}
+          metrics={names}
+          grouped={Boolean(chartGroups)}
+          onChange={(change) => onSearch(toSearch(change))}
         />
-        <Smoothing value={settings.smooth} onChange={(value) => onSearch({ smooth: value || undefined })} />
-        <label className={styles.check}>
-          <input
-            type="checkbox"
-            checked={settings.log}
-            onChange={(event) => onSearch({ log: event.target.checked || undefined })}
-          />
-          Log y
-        </label>
+        {tools}
       </div>
       {note && (
         <p className={styles.note} role="note">
@@ -78,7 +82,19 @@ export function ChartsPanel({ metrics, note, runs, search, onSearch, live }: Cha
           only={groups.length === 1}
         >
           {group.metrics.map((metric) => (
-            <ChartCard key={metric} metric={metric} runs={runs} settings={settings} live={live} />
+            <ChartCard
+              key={metric}
+              metric={metric}
+              runs={runs}
+              groups={chartGroups}
+              page={settings}
+              own={search.cards?.[metric]}
+              onOwn={(own) => setOwn(metric, own)}
+              metrics={names}
+              zoom={zoom}
+              onZoom={(next) => onSearch({ zoom: next ?? undefined })}
+              live={live}
+            />
           ))}
         </Section>
       ))}
@@ -109,29 +125,5 @@ function Section({ name, count, closed, only, children }: SectionProps) {
       )}
       {open && <div className={styles.cards}>{children}</div>}
     </section>
-  );
-}
-
-/** The slider's places: 0 to 0.999, finer near 1, where it matters. */
-const WEIGHTS = [0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9999, 0.99999];
-
-function Smoothing({ value, onChange }: { value: number; onChange: (value: number) => void }) {
-  const place = WEIGHTS.reduce(
-    (best, weight, index) => (Math.abs(weight - value) < Math.abs(WEIGHTS[best]! - value) ? index : best),
-    0,
-  );
-  return (
-    <label className={styles.smoothing} title="Exponential mean; the tooltip shows the raw value too">
-      <span className={styles.label}>Smoothing</span>
-      <input
-        type="range"
-        min={0}
-        max={WEIGHTS.length - 1}
-        value={place}
-        aria-valuetext={value ? String(value) : "off"}
-        onChange={(event) => onChange(WEIGHTS[Number(event.target.value)] ?? 0)}
-      />
-      <output>{value || "off"}</output>
-    </label>
   );
 }

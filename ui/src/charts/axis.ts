@@ -27,13 +27,15 @@ const SUFFIXES: readonly [size: number, suffix: string][] = [
 export function formatX(value: number, axis: XAxis): string {
   if (axis === "time") return formatTime(value);
   if (axis === "relative") return value === 0 ? "0" : formatDuration(value);
+  if (axis === "metric") return formatNumber(value);
   if (Math.abs(value) < 10_000) return formatNumber(value);
   const [size, suffix] = SUFFIXES.find(([each]) => Math.abs(value) >= each) ?? [1, ""];
   return `${formatNumber(value / size, 5)}${suffix}`;
 }
 
 /** A place as the tooltip says it: `step 1,204`, `steps 1,024–2,047`, a date, `after 3m 20s`. */
-export function sayX(value: number, dx: number, axis: XAxis): string {
+export function sayX(value: number, dx: number, axis: XAxis, metric = "x"): string {
+  if (axis === "metric") return `${metric} ${formatNumber(value)}`;
   if (axis === "time") return formatTime(value);
   if (axis === "relative") return `after ${formatDuration(value)}`;
   if (dx <= 1) return `step ${formatNumber(value, 15)}`;

@@ -1,7 +1,7 @@
 /** The frame of a page: heading, tabs, tools, body. */
 
 import type { ReactNode } from "react";
-import { useEffect, useState } from "react";
+import { useEffect } from "react";
 import styles from "./Page.module.css";
 
 interface PageHeadProps {
@@ -9,14 +9,14 @@ interface PageHeadProps {
   /** For the window's title; by default `title` where that is text. */
   name?: string;
   meta?: ReactNode;
-  /** What somebody wrote about it; one line until it is opened. */
-  note?: string;
+  /** Between the heading and the tabs. */
+  below?: ReactNode;
   tools?: ReactNode;
   tabs?: ReactNode;
 }
 
 /** The page's heading with what belongs beside it. */
-export function PageHead({ title, name, meta, note, tools, tabs }: PageHeadProps) {
+export function PageHead({ title, name, meta, below, tools, tabs }: PageHeadProps) {
   const words = name ?? (typeof title === "string" ? title : "");
   useEffect(() => {
     document.title = words ? `${words} · Runlore` : "Runlore";
@@ -28,24 +28,9 @@ export function PageHead({ title, name, meta, note, tools, tabs }: PageHeadProps
         {meta && <div className={styles.meta}>{meta}</div>}
         {tools && <div className={styles.tools}>{tools}</div>}
       </div>
-      {note && <Note text={note} />}
+      {below}
       {tabs && <nav className={styles.tabs}>{tabs}</nav>}
     </header>
-  );
-}
-
-function Note({ text }: { text: string }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <button
-      type="button"
-      className={styles.note}
-      aria-expanded={open}
-      title={open ? undefined : text}
-      onClick={() => setOpen(!open)}
-    >
-      {text}
-    </button>
   );
 }
 

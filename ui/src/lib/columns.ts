@@ -74,3 +74,14 @@ function byRuns(entries: readonly CatalogueEntry[]): CatalogueEntry[] {
 function isConstant(entry: CatalogueEntry): boolean {
   return entry.runs > 1 && typeof entry.minimum === "number" && entry.minimum === entry.maximum;
 }
+
+/** Distinct values that a grouping may have to be worth offering. */
+const MOST_VALUES = 100;
+
+/** Columns that runs may be taken together by: params and tags with few values, then the attributes that say who and how. */
+export function groupableColumns(catalogue: readonly CatalogueEntry[]): string[] {
+  const fits = ({ kind, name, distinct }: CatalogueEntry) =>
+    (kind === "params" || (kind === "tags" && !name.startsWith("tags.mlflow."))) && (distinct ?? 2) <= MOST_VALUES;
+  const differing = catalogue.filter((entry) => fits(entry) && (entry.distinct ?? 2) > 1);
+  return [...byRuns(differing).map((entry) => entry.name), "attributes.status", "attributes.user_id"];
+}

@@ -4,15 +4,17 @@
  */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { ArrowDown, ArrowUp } from "lucide-react";
-import { memo, type ReactNode, type RefObject, useCallback, useEffect, useId, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
 import { useKeys } from "@/lib/keys";
 import type { SortKey } from "@/lib/search";
-import { prefixSums, visibleColumns } from "@/lib/windowing";
+import { prefixSums } from "@/lib/windowing";
 import styles from "./Grid.module.css";
+import { HeaderCell, SelectAll } from "./Header";
+import { useColumnWindow, useHold, useSelect } from "./scrolling";
 
 export const ROW_HEIGHT = 32;
 const HEADER_HEIGHT = 34;
+const HISTOGRAM_HEIGHT = 26;
 const SELECT_WIDTH = 36;
 
 export interface GridColumn {
@@ -25,12 +27,17 @@ export interface GridColumn {
   align?: "end";
   sortable?: boolean;
   cell: (row: number) => ReactNode;
+  /** In place of the header's words. */
+  header?: ReactNode;
+  /** Under them: how the column's values are spread. */
+  spread?: ReactNode;
 }
 
 export interface GridSelection {
-  selected: ReadonlySet<string>;
+  selected: { has: (id: string) => boolean; size: number };
   /** Marks or unmarks runs. */
   onChange: (ids: string[], on: boolean) => void;
+  onClear: () => void;
   /** What one row is called, for the checkbox's name. */
   name: (row: number) => string;
 }
@@ -51,8 +58,12 @@ interface GridProps {
   onRows?: (first: number, last: number) => void;
   /** True while rows should not move: the reader points at them or has scrolled. */
   onHold?: (hold: boolean) => void;
+  /** Another object makes its row the active one and brings it into sight. */
+  goTo?: { row: number } | null;
   /** When this changes the table starts again at its top. */
   resetKey?: string;
+  /** How a row looks, beyond being one: a heading, a group. */
+  rowKind?: (row: number) => string | undefined;
   /** Shown inside the scrolling area, under the rows. */
   children?: ReactNode;
 }
@@ -68,12 +79,13 @@ export function Grid(props: GridProps) {
   const leadWidth = lead.reduce((sum, column) => sum + column.width, 0) + (selection ? SELECT_WIDTH : 0);
   const sums = useMemo(() => prefixSums(rest.map((column) => column.width)), [rest]);
   const [first, end] = useColumnWindow(scroller, sums, leadWidth);
+  const headerHeight = HEADER_HEIGHT + (columns.some((column) => column.spread) ? HISTOGRAM_HEIGHT : 0);
   const virtual = useVirtualizer({
     count: rowCount,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: 8,
-    scrollPaddingStart: HEADER_HEIGHT,
+    scrollPaddingStart: headerHeight,
     useFlushSync: false,
   });
   const items = virtual.getVirtualItems();
@@ -86,6 +98,13 @@ export function Grid(props: GridProps) {
     scroller.current?.scrollTo({ top: 0 });
     setActive(-1);
   }, [resetKey]);
+
+  const { goTo } = props;
+  useEffect(() => {
+    if (!goTo) return;
+    setActive(goTo.row);
+    virtual.scrollToIndex(goTo.row);
+  }, [goTo, virtual]);
 
   const select = useSelect(selection, rowId);
   const move = (by: number) => {
@@ -117,7 +136,7 @@ export function Grid(props: GridProps) {
       aria-activedescendant={active >= 0 ? `${prefix}-${active}` : undefined}
       tabIndex={0}
     >
-      <div role="rowgroup" className={styles.head} style={{ width, height: HEADER_HEIGHT }}>
+      <div role="rowgroup" className={styles.head} style={{ width, height: headerHeight }}>
         <div role="row" aria-rowindex={1} className={styles.headRow}>
           {selection && <SelectAll selection={selection} rowCount={rowCount} rowId={rowId} />}
           {lead.map((column, index) => (
@@ -152,6 +171,7 @@ export function Grid(props: GridProps) {
               firstColumn={pinned + first}
               active={item.index === active}
               selected={selection ? id !== null && selection.selected.has(id) : undefined}
+              kind={props.rowKind?.(item.index)}
               name={selection?.name}
               onActive={setActive}
               onSelect={select}
@@ -175,6 +195,7 @@ interface RowProps {
   firstColumn: number;
   active: boolean;
   selected: boolean | undefined;
+  kind: string | undefined;
   name?: (row: number) => string;
   onActive: (row: number) => void;
   onSelect: (row: number, range: boolean) => void;
@@ -193,6 +214,7 @@ const Row = memo(function Row(props: RowProps) {
       aria-selected={selected}
       className={styles.row}
       data-active={props.active}
+      data-kind={props.kind}
       style={{ transform: `translateY(${props.top}px)`, height: ROW_HEIGHT }}
       onClick={() => props.onActive(row)}
     >
@@ -240,144 +262,4 @@ const Row = memo(function Row(props: RowProps) {
 
 function leadLeft(lead: readonly GridColumn[], index: number, select: boolean): number {
   return lead.slice(0, index).reduce((sum, column) => sum + column.width, select ? SELECT_WIDTH : 0);
-}
-
-interface HeaderCellProps {
-  column: GridColumn;
-  index: number;
-  left?: number;
-  last?: boolean;
-  sort?: SortKey | null;
-  onSort?: (column: string) => void;
-  selection?: GridSelection;
-}
-
-function HeaderCell({ column, index, left, last, sort, onSort, selection }: HeaderCellProps) {
-  const direction = sort?.column === column.id ? (sort.descending ? "descending" : "ascending") : undefined;
-  const words = (
-    <>
-      <span className={styles.words}>{column.label}</span>
-      {column.note && <span className={styles.note}>{column.note}</span>}
-      {direction === "descending" && <ArrowDown size={12} strokeWidth={2} aria-hidden="true" />}
-      {direction === "ascending" && <ArrowUp size={12} strokeWidth={2} aria-hidden="true" />}
-    </>
-  );
-  return (
-    <div
-      role="columnheader"
-      aria-colindex={index + (selection ? 2 : 1)}
-      aria-sort={direction}
-      className={left === undefined ? styles.headCell : `${styles.headCell} ${styles.pinned}`}
-      data-align={column.align}
-      data-last={last}
-      style={{ width: column.width, left }}
-      title={column.note ? `${column.label} (${column.note})` : column.label}
-    >
-      {column.sortable && onSort ? (
-        <button type="button" onClick={() => onSort(column.id)} data-sorted={Boolean(direction)}>
-          {words}
-        </button>
-      ) : (
-        words
-      )}
-    </div>
-  );
-}
-
-interface SelectAllProps {
-  selection: GridSelection;
-  rowCount: number;
-  rowId: (row: number) => string | null;
-}
-
-/** Marks all rows that are loaded. */
-function SelectAll({ selection, rowCount, rowId }: SelectAllProps) {
-  const ids = () => {
-    const found: string[] = [];
-    for (let row = 0; row < rowCount; row++) {
-      const id = rowId(row);
-      if (id !== null) found.push(id);
-    }
-    return found;
-  };
-  const some = selection.selected.size > 0;
-  return (
-    <div role="columnheader" aria-colindex={1} className={`${styles.headCell} ${styles.pinned} ${styles.select}`}>
-      <input
-        type="checkbox"
-        aria-label={some ? "Clear selection" : "Select all loaded rows"}
-        checked={some}
-        onChange={() => (some ? selection.onChange([...selection.selected], false) : selection.onChange(ids(), true))}
-      />
-    </div>
-  );
-}
-
-/** Selecting one row, or with Shift all from the last one. Stable, so that rows need not render again. */
-function useSelect(selection: GridSelection | undefined, rowId: (row: number) => string | null) {
-  const latest = useRef({ selection, rowId });
-  latest.current = { selection, rowId };
-  const anchor = useRef(-1);
-  return useCallback((row: number, range: boolean) => {
-    const { selection: current, rowId: idOf } = latest.current;
-    const id = idOf(row);
-    if (!current || id === null) return;
-    const on = !current.selected.has(id);
-    const from = range && anchor.current >= 0 ? Math.min(anchor.current, row) : row;
-    const to = range && anchor.current >= 0 ? Math.max(anchor.current, row) : row;
-    const ids: string[] = [];
-    for (let index = from; index <= to; index++) {
-      const each = idOf(index);
-      if (each !== null) ids.push(each);
-    }
-    anchor.current = row;
-    current.onChange(ids, on);
-  }, []);
-}
-
-/** Which columns are in sight; changes only when a column enters or leaves. */
-function useColumnWindow(scroller: RefObject<HTMLDivElement | null>, sums: readonly number[], leadWidth: number) {
-  const [range, setRange] = useState<[number, number]>([0, 12]);
-  useEffect(() => {
-    const element = scroller.current;
-    if (!element) return;
-    const update = () => {
-      const next = visibleColumns(sums, element.scrollLeft, element.clientWidth - leadWidth);
-      setRange((now) => (now[0] === next[0] && now[1] === next[1] ? now : next));
-    };
-    update();
-    const observer = new ResizeObserver(update);
-    observer.observe(element);
-    element.addEventListener("scroll", update, { passive: true });
-    return () => {
-      observer.disconnect();
-      element.removeEventListener("scroll", update);
-    };
-  }, [scroller, sums, leadWidth]);
-  return range;
-}
-
-function useHold(scroller: RefObject<HTMLDivElement | null>, onHold: ((hold: boolean) => void) | undefined) {
-  useEffect(() => {
-    const element = scroller.current;
-    if (!element || !onHold) return;
-    let inside = false;
-    const tell = () => onHold(inside || element.scrollTop > 0);
-    const enter = () => {
-      inside = true;
-      tell();
-    };
-    const leave = () => {
-      inside = false;
-      tell();
-    };
-    element.addEventListener("pointerenter", enter);
-    element.addEventListener("pointerleave", leave);
-    element.addEventListener("scroll", tell, { passive: true });
-    return () => {
-      element.removeEventListener("pointerenter", enter);
-      element.removeEventListener("pointerleave", leave);
-      element.removeEventListener("scroll", tell);
-    };
-  }, [scroller, onHold]);
 }

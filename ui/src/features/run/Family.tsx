@@ -78,7 +78,7 @@ export function Children({ overview }: { overview: RunOverview }) {
   const exp = overview.run.info.experiment_id ?? "0";
   const { children } = overview;
   const ids = useMemo(() => children.slice(0, MOST_CHILDREN), [children]);
-  const catalogue = useQuery({ ...columnsQuery(exp), enabled: ids.length > 0 });
+  const catalogue = useQuery({ ...columnsQuery([exp]), enabled: ids.length > 0 });
   const wanted = useMemo(() => defaultColumns(catalogue.data?.columns ?? []), [catalogue.data]);
   const { data } = useRuns(exp, ids, wanted, !catalogue.isPending);
   const columns = useMemo(() => telling(wanted, data), [wanted, data]);

@@ -2,14 +2,17 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { setRunNote, useChange } from "@/api/changes";
 import { loggedModelQuery } from "@/api/queries";
 import type { Run, RunOverview } from "@/api/types";
 import { KeyValues } from "@/components/KeyValues";
+import { NoteCard } from "@/components/Markdown";
 import { Card } from "@/components/Page";
 import { Chip, CopyButton, Num } from "@/components/Value";
 import { formatNumber, plural, toNumber } from "@/lib/format";
 import { Children, Parent } from "./Family";
 import styles from "./RunPage.module.css";
+import { tagEdit } from "./tagEdit";
 
 /** Tags that the page shows in words elsewhere. */
 const SHOWN_TAGS = new Set([
@@ -23,16 +26,13 @@ const SHOWN_TAGS = new Set([
 export function Overview({ overview }: { overview: RunOverview }) {
   const { run } = overview;
   const tags = new Map((run.data?.tags ?? []).map((tag) => [tag.key, tag.value]));
-  const note = tags.get("mlflow.note.content");
+  const note = tags.get("mlflow.note.content") ?? "";
+  const change = useChange();
   const userTags = (run.data?.tags ?? []).filter((tag) => !SHOWN_TAGS.has(tag.key) && !tag.key.startsWith("mlflow."));
   return (
     <div className={styles.grid}>
       <div className={styles.column}>
-        {note && (
-          <Card title="Note">
-            <p className={styles.note}>{note}</p>
-          </Card>
-        )}
+        <NoteCard title="Note" text={note} onSave={(text) => change(() => setRunNote(run.info.run_id, text))} />
         <Metrics overview={overview} />
         <Children overview={overview} />
         <KeyValues
@@ -62,6 +62,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
             </>
           }
           searchFrom={12}
+          edit={tagEdit(run, change)}
         />
       </div>
     </div>

@@ -1,10 +1,13 @@
 /** All params and tags of a run, searchable. */
 
+import { useChange } from "@/api/changes";
 import type { RunOverview } from "@/api/types";
 import { KeyValues } from "@/components/KeyValues";
 import styles from "./RunPage.module.css";
+import { tagEdit } from "./tagEdit";
 
 export function ParamsTab({ overview }: { overview: RunOverview }) {
+  const change = useChange();
   const { params = [], tags = [] } = overview.run.data ?? {};
   return (
     <div className={styles.two}>
@@ -27,6 +30,7 @@ export function ParamsTab({ overview }: { overview: RunOverview }) {
             Set one: <code>runlore.set_tag("team", "vision")</code>
           </>
         }
+        edit={tagEdit(overview.run, change)}
       />
     </div>
   );

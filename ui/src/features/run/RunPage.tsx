@@ -2,10 +2,14 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
+import { renameRun, restoreRuns, useChange, useDeleteRuns } from "@/api/changes";
 import { overviewQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import type { RunOverview } from "@/api/types";
+import { Button, IconButton } from "@/components/Button";
+import { editName, InlineEdit } from "@/components/InlineEdit";
 import { Page, PageHead, tabClass } from "@/components/Page";
 import { StatusDot, Swatch } from "@/components/Run";
 import { ErrorState, Skeleton } from "@/components/States";
@@ -13,6 +17,7 @@ import { Ago, CopyButton } from "@/components/Value";
 import { formatDuration } from "@/lib/format";
 import { useKeys } from "@/lib/keys";
 import { useNow } from "@/lib/now";
+import { CompareWith } from "./CompareWith";
 import { MetricsTab } from "./MetricsTab";
 import { Overview } from "./Overview";
 import { ParamsTab } from "./ParamsTab";
@@ -69,20 +74,31 @@ function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp
   const together = useMemo(() => [runId], [runId]);
   const styleOf = useRunStyles(exp, together);
   const name = info?.run_name || runId.slice(0, 8);
+  const deleted = info?.lifecycle_stage === "deleted";
+  const change = useChange();
   return (
     <PageHead
       name={name}
       title={
         <>
           <Swatch style={styleOf?.(runId) ?? null} />
-          {name}
+          {info && !deleted ? (
+            <InlineEdit
+              label="run name"
+              value={name}
+              onSave={(next) => change(() => renameRun(runId, next), { words: `Renamed to ${next}.` })}
+            />
+          ) : (
+            name
+          )}
         </>
       }
+      tools={overview && <Tools overview={overview} deleted={deleted} />}
       meta={
         info && (
           <>
             <StatusDot status={info.status ?? "RUNNING"} words />
-            {info.lifecycle_stage === "deleted" && <strong className={styles.deleted}>In the trash</strong>}
+            {deleted && <strong className={styles.deleted}>In the trash</strong>}
             <span>
               Started <Ago time={info.start_time} />
             </span>
@@ -107,6 +123,26 @@ function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp
         </Link>
       ))}
     />
+  );
+}
+
+function Tools({ overview, deleted }: { overview: RunOverview; deleted: boolean }) {
+  const { run_id: runId, experiment_id: experimentId } = overview.run.info;
+  const change = useChange();
+  const deleteRuns = useDeleteRuns();
+  const chosen = { experimentId: experimentId ?? "0", runIds: [runId] };
+  useKeys(deleted ? [] : [{ keys: "e", does: "Change the run's name", run: editName }]);
+  if (deleted) {
+    const restore = () => restoreRuns(chosen.experimentId, [runId]);
+    return <Button onClick={() => change(restore, { words: "Run restored." })}>Restore</Button>;
+  }
+  return (
+    <>
+      <CompareWith overview={overview} />
+      <IconButton label="Delete run" onClick={() => deleteRuns(chosen)}>
+        <Trash2 size={15} strokeWidth={1.5} />
+      </IconButton>
+    </>
   );
 }
 

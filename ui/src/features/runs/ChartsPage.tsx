@@ -1,95 +1,128 @@
-/** Learning curves of several runs: the selected ones, or the first 20 of the filter and order at hand. */
+/** Learning curves of several runs: the selected ones, or the first of the filter and order at hand. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
+import { useLoggedMetrics } from "@/api/metrics";
 import { columnsQuery, LIVE_MS, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
-import type { ColumnCatalogue } from "@/api/types";
 import { ChartsPanel } from "@/charts/ChartsPanel";
-import type { Metric } from "@/charts/groups";
+import { groupRuns } from "@/charts/grouping";
+import { Hoverable } from "@/charts/Hoverable";
 import { Button } from "@/components/Button";
+import { GroupBy } from "@/components/GroupBy";
 import { Page } from "@/components/Page";
-import { RunChip } from "@/components/Run";
+import { RunChip, Swatch } from "@/components/Run";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
-import { parseColumn } from "@/lib/columns";
+import { groupableColumns, parseColumn } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
-import { type ChartsSearch, parseSort, type RunsSearch } from "@/lib/search";
+import { CHARTED, type ChartsSearch, parseSort, type RunsSearch } from "@/lib/search";
 import styles from "./ChartsPage.module.css";
 import { ExperimentHead } from "./ExperimentHead";
 
 const route = getRouteApi("/e/$exp/charts");
-const FIRST = 20;
 const NEWEST = { column: "attributes.start_time", descending: true };
+const COUNTS = [5, 10, 20, 50, 100, 200, 500, 1000];
+const NOBODY: string[] = [];
 
 export function ChartsPage() {
   const { exp } = route.useParams();
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/charts" });
-  const chosen = search.sel?.slice(0, FIRST);
-  const runs = useQuery({
-    ...runsQuery({
-      experiment_ids: [exp],
-      filter: chosen ? `attributes.run_id IN (${chosen.map((id) => `'${id}'`).join(", ")})` : (search.f ?? ""),
-      sort: [parseSort(search.sort) ?? NEWEST],
-      columns: ["attributes.run_name", "attributes.status"],
-      limit: FIRST,
-    }),
-    refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
-  });
-  const catalogue = useMetricCatalogue(exp, search.m);
-  const logged = useLoggedMetrics(exp, catalogue.data?.columns, runs.data?.run_ids);
-  const ids = useMemo(() => runs.data?.run_ids ?? [], [runs.data]);
-  const styleOf = useRunStyles(exp, ids);
-  const shown = useMemo(() => {
-    if (!styleOf) return [];
-    return ids.map((id, index) => ({
-      id,
-      name: String(runs.data?.columns["attributes.run_name"]?.[index] ?? id.slice(0, 8)),
-      status: String(runs.data?.columns["attributes.status"]?.[index] ?? ""),
-      style: styleOf(id),
-    }));
-  }, [runs.data, ids, styleOf]);
+  const most = search.n ?? CHARTED;
+  const by = search.by ?? NOBODY;
+  const { runs, shown } = useShown(exp, search, most, by);
+  const experiments = useMemo(() => [exp], [exp]);
+  const ids = runs.data?.run_ids ?? NOBODY;
+  const logged = useLoggedMetrics(experiments, runs.data?.run_ids, search.m);
+  const catalogue = useQuery(columnsQuery(experiments));
+  const groupable = useMemo(() => groupableColumns(catalogue.data?.columns ?? []), [catalogue.data]);
+  const groups = useMemo(() => {
+    if (by.length === 0 || !runs.data) return undefined;
+    const { run_ids, columns } = runs.data;
+    const rows = run_ids.map((id, place) => ({ id, values: by.map((column) => columns[column]?.[place] ?? null) }));
+    return groupRuns(rows, by);
+  }, [runs.data, by]);
   const change = (next: Partial<ChartsSearch & RunsSearch>) =>
     navigate({ search: (old) => ({ ...old, ...next }), replace: true });
   const live = shown.some((run) => run.status === "RUNNING");
-  const error = runs.error ?? catalogue.error;
+  const error = runs.error ?? logged.error;
   return (
     <Page fixed head={<ExperimentHead experimentId={exp} page="Charts" />}>
       <div className={styles.split}>
         <aside className={styles.runs} aria-label="Runs in the charts">
           <p className={styles.words}>{sayShown(ids.length, runs.data?.total ?? 0, search)}</p>
-          {search.sel && (
-            <Button small onClick={() => change({ sel: undefined })}>
-              Show the first {FIRST} instead
-            </Button>
+          <div className={styles.choice}>
+            {search.sel ? (
+              <Button small onClick={() => change({ sel: undefined })}>
+                Show the first {most} instead
+              </Button>
+            ) : (
+              <select
+                aria-label="How many runs are shown"
+                value={most}
+                onChange={(event) => {
+                  const count = Number(event.target.value);
+                  change({ n: count === CHARTED ? undefined : count });
+                }}
+              >
+                {[...new Set([...COUNTS, most])]
+                  .sort((left, right) => left - right)
+                  .map((count) => (
+                    <option key={count} value={count}>
+                      First {formatCount(count)}
+                    </option>
+                  ))}
+              </select>
+            )}
+            <GroupBy
+              columns={by}
+              options={groupable}
+              most={3}
+              onChange={(next) => change({ by: next.length ? next : undefined })}
+            />
+          </div>
+          {groups && (
+            <ul aria-label="Groups">
+              {groups.map((group) => (
+                <Hoverable key={group.id} id={group.id} className={styles.run}>
+                  <Swatch style={group.style} />
+                  <span className={styles.group} title={group.name}>
+                    {group.name}
+                  </span>
+                </Hoverable>
+              ))}
+            </ul>
           )}
-          <ul>
-            {shown.map((run) => (
-              <li key={run.id}>
-                <Link to="/e/$exp/r/$run/$tab" params={{ exp, run: run.id, tab: "charts" }} className={styles.run}>
-                  <RunChip runId={run.id} name={run.name} status={run.status} style={run.style} most={26} />
-                </Link>
-              </li>
-            ))}
-          </ul>
+          {!groups && (
+            <ul>
+              {shown.map((run) => (
+                <Hoverable key={run.id} id={run.id}>
+                  <Link to="/e/$exp/r/$run/$tab" params={{ exp, run: run.id, tab: "charts" }} className={styles.run}>
+                    <RunChip runId={run.id} name={run.name} status={run.status} style={run.style} most={26} />
+                  </Link>
+                </Hoverable>
+              ))}
+            </ul>
+          )}
         </aside>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
         <div className={styles.charts} tabIndex={0} role="region" aria-label="Charts">
-          {error && <ErrorState error={error} retry={() => Promise.all([runs.refetch(), catalogue.refetch()])} />}
-          {(runs.isPending || catalogue.isPending || !styleOf) && !error && <Skeleton />}
+          {error && <ErrorState error={error} retry={() => Promise.all([runs.refetch(), logged.refetch()])} />}
+          {(runs.isPending || (ids.length > 0 && (!logged.metrics || shown.length === 0))) && !error && <Skeleton />}
           {runs.data && ids.length === 0 && (
             <EmptyState title="No runs to chart" icon={<ChartLine size={20} strokeWidth={1.5} />}>
               <p>{search.f ? "The filter hides every run of this experiment." : "This experiment has no runs yet."}</p>
               {search.f && <Button onClick={() => change({ f: undefined })}>Clear filter</Button>}
             </EmptyState>
           )}
-          {shown.length > 0 && logged && (
+          {shown.length > 0 && logged.metrics && (
             <ChartsPanel
-              metrics={logged}
-              note={sayMetrics(catalogue.data, search.m)}
+              metrics={logged.metrics}
+              note={logged.note}
               runs={shown}
+              groups={groups}
               search={search}
               onSearch={change}
               live={live}
@@ -101,59 +134,41 @@ export function ChartsPage() {
   );
 }
 
-/** Columns that one request may ask for. */
-const MOST_METRICS = 500;
-
-/** The metrics that most runs have; where there are more, a search by name asks the server. */
-function useMetricCatalogue(experimentId: string, wanted: string | undefined) {
-  const all = useQuery(columnsQuery(experimentId, "metrics.", MOST_METRICS));
-  const deeper = wanted !== undefined && (all.data?.total ?? 0) > MOST_METRICS;
-  const found = useQuery({ ...columnsQuery(experimentId, wanted, MOST_METRICS), enabled: deeper });
-  return deeper ? found : all;
-}
-
-/** Which metrics were looked at, in words, when there are more. */
-function sayMetrics(catalogue: ColumnCatalogue | undefined, wanted: string | undefined): string | undefined {
-  if (!catalogue || catalogue.total <= MOST_METRICS) return undefined;
-  const [first, total] = [formatCount(MOST_METRICS), formatCount(catalogue.total)];
-  return wanted
-    ? `Looked at the first ${first} of ${total} columns that contain “${wanted}”. A longer part of the name finds the others.`
-    : `Looked at the ${first} metrics that most runs have, of ${total}. Find the others by name.`;
-}
-
-/** The metrics that at least one of the runs has: no card stays empty. `undefined` until that is known. */
-function useLoggedMetrics(
-  experimentId: string,
-  catalogue: readonly { name: string; kind: string }[] | undefined,
-  runIds: readonly string[] | undefined,
-): Metric[] | undefined {
-  const counts = catalogue?.filter((entry) => entry.kind === "metrics").map((entry) => `${entry.name}@count`);
-  const { data } = useQuery({
+/** The runs that the charts show, with their names and styles; none until the styles are known. */
+function useShown(exp: string, search: RunsSearch, most: number, by: readonly string[]) {
+  const chosen = search.sel?.slice(0, Math.max(most, search.sel.length));
+  const runs = useQuery({
     ...runsQuery({
-      experiment_ids: [experimentId],
-      filter: `attributes.run_id IN (${runIds?.map((id) => `'${id}'`).join(", ")})`,
-      columns: counts ?? [],
-      limit: FIRST,
+      experiment_ids: [exp],
+      filter: chosen ? `attributes.run_id IN (${chosen.map((id) => `'${id}'`).join(", ")})` : (search.f ?? ""),
+      sort: [parseSort(search.sort) ?? NEWEST],
+      columns: ["attributes.run_name", "attributes.status", ...by],
+      limit: chosen ? chosen.length : most,
     }),
-    enabled: Boolean(counts && runIds?.length),
     placeholderData: keepPreviousData,
+    refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
   });
-  return useMemo(() => {
-    const found = Object.entries(data?.columns ?? {}).filter(([, values]) => values.some((value) => value !== null));
-    return (
-      data &&
-      found.map(([name, values]) => ({ key: parseColumn(name).key, single: Math.max(...values.map(Number)) <= 1 }))
-    );
-  }, [data]);
+  const ids = useMemo(() => runs.data?.run_ids ?? NOBODY, [runs.data]);
+  const styleOf = useRunStyles(exp, ids);
+  const shown = useMemo(() => {
+    if (!styleOf) return [];
+    const cell = (name: string, place: number) => String(runs.data?.columns[`attributes.${name}`]?.[place] ?? "");
+    return ids.map((id, place) => ({
+      id,
+      name: cell("run_name", place) || id.slice(0, 8),
+      status: cell("status", place),
+      style: styleOf(id),
+    }));
+  }, [runs.data, ids, styleOf]);
+  return { runs, shown };
 }
 
 /** Which runs are shown, in words: never a silent cap. */
 function sayShown(shown: number, total: number, search: RunsSearch): string {
   if (search.sel) {
-    const left = search.sel.length - shown;
-    return left > 0
-      ? `Showing ${shown} of ${plural(search.sel.length, "selected run")}`
-      : `Showing ${plural(shown, "selected run")}`;
+    const gone = search.sel.length - shown;
+    const words = `Showing ${plural(shown, "selected run")}`;
+    return gone > 0 ? `${words}; ${formatCount(gone)} more deleted or moved` : words;
   }
   const sort = parseSort(search.sort);
   const order = sort ? `by ${parseColumn(sort.column).key} ${sort.descending ? "▼" : "▲"}` : "newest first";

@@ -40,7 +40,7 @@ const TITLES: Record<string, string> = { metrics: "Metrics", params: "Params", t
 
 function Picker({ experimentId, columns, custom, onChange }: ColumnPickerProps) {
   const [search, setSearch] = useState("");
-  const query = useQuery(columnsQuery(experimentId, search, LIMIT));
+  const query = useQuery(columnsQuery([experimentId], search, LIMIT));
   const found = (query.data?.columns ?? []).filter(
     (entry) => entry.kind !== "attributes" || parseColumn(entry.name).key in ATTRIBUTES,
   );

@@ -2,9 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { renameExperiment, setExperimentNote, useChange } from "@/api/changes";
 import { experimentQuery } from "@/api/queries";
+import { editName, InlineEdit } from "@/components/InlineEdit";
+import { NoteLine } from "@/components/Markdown";
 import { PageHead, tabClass } from "@/components/Page";
 import { Chip, CopyButton } from "@/components/Value";
+import { useKeys } from "@/lib/keys";
 
 interface ExperimentHeadProps {
   experimentId: string;
@@ -17,13 +21,33 @@ const MOST_TAGS = 6;
 export function ExperimentHead({ experimentId, page, meta }: ExperimentHeadProps) {
   const { data } = useQuery(experimentQuery(experimentId));
   const name = data?.name ?? "";
+  const change = useChange();
+  useKeys([{ keys: "e", does: "Change the experiment's name", run: editName }]);
   const tags = data?.tags ?? [];
   const note = tags.find((tag) => tag.key === "mlflow.note.content")?.value;
   return (
     <PageHead
-      title={name || " "}
+      title={
+        name ? (
+          <InlineEdit
+            label="experiment name"
+            value={name}
+            onSave={(next) => change(() => renameExperiment(experimentId, next), { words: `Renamed to ${next}.` })}
+          />
+        ) : (
+          " "
+        )
+      }
       name={`${page} · ${name}`}
-      note={note}
+      below={
+        data && (
+          <NoteLine
+            title="Note"
+            text={note ?? ""}
+            onSave={(text) => change(() => setExperimentNote(experimentId, text))}
+          />
+        )
+      }
       meta={
         <>
           {meta}

@@ -1,8 +1,8 @@
 /** The runs of an experiment: find, order, mark. */
 
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { ChartLine, RefreshCw, Rows3 } from "lucide-react";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { RefreshCw, Rows3 } from "lucide-react";
 import { useMemo } from "react";
 import { ApiError } from "@/api/client";
 import { columnsQuery, runsQuery } from "@/api/queries";
@@ -10,29 +10,29 @@ import { useRunStyles } from "@/api/styles";
 import { Button } from "@/components/Button";
 import { Page } from "@/components/Page";
 import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
-import { CopyButton, Snippet } from "@/components/Value";
+import { Snippet } from "@/components/Value";
 import { FilterBar } from "@/filter/FilterBar";
 import { defaultColumns } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
-import { formatSort, nextSort, parseSort, type RunsSearch } from "@/lib/search";
+import { CHARTED, formatSort, nextSort, parseSort, type RunsSearch } from "@/lib/search";
 import { Grid } from "@/table/Grid";
 import { ColumnPicker } from "./ColumnPicker";
 import { FIXED, gridColumns } from "./columns";
 import { ExperimentHead } from "./ExperimentHead";
 import styles from "./RunsPage.module.css";
+import { SelectionBar } from "./SelectionBar";
+import { Selection } from "./selection";
 import { useParentNames } from "./useParentNames";
 import { PARENT, useRunRows } from "./useRunRows";
 
 const route = getRouteApi("/e/$exp/runs");
-/** Runs that the charts show when none is selected. */
-const CHARTED = 20;
 const NEWEST = { column: "attributes.start_time", descending: true };
 
 export function RunsPage() {
   const { exp } = route.useParams();
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/runs" });
-  const catalogue = useQuery(columnsQuery(exp));
+  const catalogue = useQuery(columnsQuery([exp]));
   const entries = catalogue.data?.columns;
   const columns = useMemo(() => search.cols ?? defaultColumns(entries ?? []), [search.cols, entries]);
   const sort = useMemo(() => parseSort(search.sort), [search.sort]);
@@ -47,7 +47,7 @@ export function RunsPage() {
     tree: order[0]?.column === NEWEST.column,
   });
   const all = useQuery({ ...runsQuery({ experiment_ids: [exp], columns: [], limit: 1 }), enabled: Boolean(search.f) });
-  const selected = useMemo(() => new Set(search.sel), [search.sel]);
+  const selection = useMemo(() => new Selection(search, rows.total), [search, rows.total]);
   const numeric = useMemo(
     () => new Set(entries?.filter((entry) => entry.numeric).map((entry) => entry.name)),
     [entries],
@@ -56,8 +56,8 @@ export function RunsPage() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: `version` stands for the rows, which are read late
   const charted = useMemo(() => {
     const first = Array.from({ length: Math.min(CHARTED, rows.total) }, (_, place) => rows.at(place));
-    return search.sel ? search.sel.slice(0, CHARTED) : first.filter((id) => id !== null);
-  }, [version, search.sel]);
+    return search.sel && !search.every ? search.sel.slice(0, CHARTED) : first.filter((id) => id !== null);
+  }, [version, search.sel, search.every]);
   const styleOf = useRunStyles(exp, charted);
   const parentNames = useParentNames(exp, rows);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same
@@ -67,17 +67,13 @@ export function RunsPage() {
   );
 
   const change = (next: Partial<RunsSearch>) => navigate({ search: (old) => ({ ...old, ...next }), replace: true });
-  const select = (ids: string[], on: boolean) => {
-    const next = new Set(selected);
-    for (const id of ids) {
-      if (on) next.add(id);
-      else next.delete(id);
-    }
-    change({ sel: next.size ? [...next] : undefined });
-  };
   const wrongFilter =
     rows.error instanceof ApiError && rows.error.status === 400 && search.f ? rows.error.message : null;
   const everything = search.f ? (all.data?.total ?? rows.total) : rows.total;
+  const counted = search.f && !wrongFilter ? `${formatCount(rows.total)} of ${plural(everything, "run")}` : "";
+  const words = `${counted || (rows.pending ? "" : plural(everything, "run"))}${rows.anyRunning ? " · live" : ""}`;
+  const loaded = rows.windows().flatMap((window) => window.run_ids);
+  const allLoaded = loaded.length > 0 && loaded.every((id) => selection.has(id));
 
   return (
     <Page fixed head={<ExperimentHead experimentId={exp} page="Runs" />}>
@@ -128,8 +124,9 @@ export function RunsPage() {
           sort={sort ?? NEWEST}
           onSort={(column) => change({ sort: formatSort(nextSort(sort, column)) })}
           selection={{
-            selected,
-            onChange: select,
+            selected: selection,
+            onChange: (ids, on) => change(selection.with(ids, on)),
+            onClear: () => change({ sel: undefined, every: undefined }),
             name: (row) => String(rows.cell(row, "attributes.run_name") ?? "run"),
           }}
           onOpen={(row) => {
@@ -141,38 +138,17 @@ export function RunsPage() {
           resetKey={`${exp}\n${search.f ?? ""}\n${search.sort ?? ""}`}
         />
       )}
-      <footer className={styles.footer}>
-        <span role="status">
-          {search.f && !wrongFilter
-            ? `${formatCount(rows.total)} of ${plural(everything, "run")}`
-            : !rows.pending && plural(everything, "run")}
-          {selected.size > 0 && ` · ${formatCount(selected.size)} selected`}
-          {rows.anyRunning && " · live"}
-        </span>
-        {rows.total > 0 && (
-          <span className={styles.actions}>
-            {selected.size > 0 && (
-              <>
-                <CopyButton text={() => [...selected].join("\n")} label="Copy run ids" />
-                <Button small onClick={() => change({ sel: undefined })}>
-                  Clear selection
-                </Button>
-              </>
-            )}
-            <Link
-              to="/e/$exp/charts"
-              params={{ exp }}
-              search={{ f: search.f, sort: search.sort, sel: search.sel, cols: search.cols }}
-              className={styles.charts}
-            >
-              <ChartLine size={14} strokeWidth={1.5} aria-hidden="true" />
-              {selected.size > 0
-                ? `Chart ${plural(selected.size, "run")}`
-                : `Chart first ${Math.min(CHARTED, rows.total)}`}
-            </Link>
-          </span>
-        )}
-      </footer>
+      <SelectionBar
+        experimentId={exp}
+        search={search}
+        selection={selection}
+        total={rows.total}
+        allLoaded={allLoaded}
+        words={words}
+        charted={Math.min(CHARTED, rows.total)}
+        onChange={change}
+        onCompare={(ids) => navigate({ to: "/compare", search: { runs: ids } })}
+      />
     </Page>
   );
 }

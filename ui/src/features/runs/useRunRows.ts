@@ -2,6 +2,7 @@
 
 import { useQueries, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lastChange } from "@/api/changes";
 import { fetchRuns, LIVE_MS } from "@/api/queries";
 import type { QueryRuns } from "@/api/types";
 import type { SortKey } from "@/lib/search";
@@ -85,7 +86,7 @@ export function useRunRows(view: View): RunRows {
   const key = JSON.stringify(base);
   const wanted = useMemo(() => windowsIn(visible), [visible]);
   // What is on screen: kept across refreshes, so that rows move only when they may.
-  const shown = useRef({ key: "", windows: new Map<number, TableWindow>(), moved: new Set<number>() });
+  const shown = useRef({ key: "", windows: new Map<number, TableWindow>(), moved: new Set<number>(), settledAt: 0 });
   const [anyRunning, setAnyRunning] = useState(false);
 
   const results = useQueries({
@@ -107,10 +108,14 @@ export function useRunRows(view: View): RunRows {
     state.moved = new Set();
   }
   if (state.key === key) {
+    // What the reader changed is shown at once, whatever is pointed at.
+    const changedAt = lastChange();
+    const own = state.settledAt < changedAt && results.every((result) => result.dataUpdatedAt > changedAt);
+    if (own) state.settledAt = changedAt;
     results.forEach((result, place) => {
       if (!result.data) return;
       const index = wanted[place]!;
-      const merged = mergeWindow(state.windows.get(index), result.data, !hold.current);
+      const merged = mergeWindow(state.windows.get(index), result.data, own || !hold.current);
       state.windows.set(index, merged.window);
       if (merged.moved) state.moved.add(index);
       else state.moved.delete(index);
