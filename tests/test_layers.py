@@ -28,6 +28,7 @@ RANKS: list[tuple[str, ...]] = [
     ("pyfunc",),
     ("sklearn",),
     ("tracking", "mlflow_alias"),
+    ("as_mlflow",),
     # -- edges --
     ("cli",),
 ]

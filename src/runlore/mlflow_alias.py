@@ -4,7 +4,7 @@ Only `mlflow` itself is a module of its own: its `__version__` is that of the ML
 libraries compare it. Every name in it is Runlore's, and `mlflow.sklearn is runlore.sklearn`. Libraries that look for an
 installed MLflow through `importlib.util.find_spec` or `importlib.metadata` find the same version.
 
-The alias belongs to this process: child processes that do not fork have to install it again.
+The alias belongs to this process. `runlore run --as-mlflow` gives it to child processes as well, by `pass_on_to_children`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _ELSEWHERE = {
     "mlflow.client": "runlore.client",
     "mlflow.entities.model_registry": "runlore.entities.registry",
     "mlflow.tracking.client": "runlore.client",
+    "mlflow.tracking.context.registry": "runlore.tracking.context",
 }
 """Modules that have another name here."""
 
@@ -95,6 +96,20 @@ def install_as_mlflow() -> None:
         setattr(sys.modules[parent], child, module)
 
 
+def pass_on_to_children() -> None:
+    """Let Python processes that this one starts from now on import Runlore as `mlflow`, too.
+
+    Their `PYTHONPATH` leads to a package of that name before it leads to MLflow; so does `sys.path`, which processes that
+    `multiprocessing` spawns take over.
+    """
+    place = str(Path(__file__).with_name("as_mlflow"))
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if place not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([place, *filter(None, paths)])
+    if place not in sys.path:
+        sys.path.insert(1, place)
+
+
 class _Mlflow(ModuleType):
     """The module `mlflow`: Runlore's names under MLflow's version."""
 
@@ -116,7 +131,9 @@ class _Mlflow(ModuleType):
             raise AttributeError(
                 f"module 'mlflow' has no attribute {name!r}: Runlore, which stands in for it, does not offer it{hint}"
             )
-        return getattr(runlore, name)
+        value = getattr(runlore, name)
+        self.__dict__[name] = value  # so that it is there when Python shuts down and imports nothing any more
+        return value
 
     def __dir__(self) -> list[str]:
         return sorted({*self.__dict__, *import_module("runlore").__all__})

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import runlore
+from runlore.version import MLFLOW_VERSION
 
 RUN = [sys.executable, "-m", "runlore.cli.main", "run"]
 
@@ -34,6 +35,7 @@ def test_mlflow_is_not_installed_here() -> None:
 def test_modules_are_the_same_objects() -> None:
     python("""
 import runlore
+from runlore.version import MLFLOW_VERSION
 runlore.install_as_mlflow()
 runlore.install_as_mlflow()
 import mlflow, mlflow.sklearn, mlflow.pyfunc, mlflow.models, mlflow.data, mlflow.entities, mlflow.artifacts, mlflow.tracking
@@ -55,6 +57,7 @@ assert MlflowException is same and MlflowClient is second is third and ModelVers
 def test_libraries_that_look_for_mlflow_find_one_version() -> None:
     output = python("""
 import runlore
+from runlore.version import MLFLOW_VERSION
 runlore.install_as_mlflow()
 import importlib.metadata as metadata, importlib.util
 assert importlib.util.find_spec("mlflow") is not None
@@ -74,6 +77,7 @@ print(mlflow.__version__, metadata.version("mlflow"), metadata.distribution("mlf
 def test_constants_that_other_libraries_read() -> None:
     python("""
 import runlore
+from runlore.version import MLFLOW_VERSION
 runlore.install_as_mlflow()
 import mlflow
 assert mlflow.utils.validation.MAX_PARAM_VAL_LENGTH == 6000
@@ -90,6 +94,7 @@ assert error.get_http_status_code() == 400
 def test_what_is_not_offered_is_named(module: str) -> None:
     python(f"""
 import runlore
+from runlore.version import MLFLOW_VERSION
 runlore.install_as_mlflow()
 try:
     import {module}
@@ -122,6 +127,7 @@ def test_the_alias_wins_over_an_installed_mlflow() -> None:
     assert python("import mlflow; print(mlflow.__version__)") == "1.0\n"
     python("""
 import runlore
+from runlore.version import MLFLOW_VERSION
 runlore.install_as_mlflow()
 import importlib.metadata, mlflow, mlflow.sklearn
 assert mlflow.sklearn is runlore.sklearn
@@ -236,3 +242,65 @@ def test_what_the_real_mlflow_does_every_day_works_without_it() -> None:
     done = subprocess.run([*RUN, "--as-mlflow", str(EVERYDAY)], capture_output=True, text=True, timeout=240)
     assert re.findall(r"FAILED (\w+)", done.stdout) == NOT_OFFERED, done.stderr
     assert len(re.findall(r"ok (\w+)", done.stdout)) >= 11
+
+
+CHILDREN = """
+import importlib.metadata, multiprocessing, subprocess, sys
+
+PROBE = "import mlflow.sklearn, importlib.metadata as m; print(mlflow.log_metric.__module__, m.version('mlflow'))"
+
+def in_a_child(number):
+    import mlflow
+    assert mlflow.log_metric.__module__ == "runlore.fluent.logging"
+    return number + 1
+
+if __name__ == "__main__":
+    import mlflow
+    for command in ([sys.executable, "-c", PROBE], ["sh", "-c", f'"{sys.executable}" -c "{PROBE}"']):
+        print(subprocess.run(command, capture_output=True, text=True, check=True).stdout, end="")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(in_a_child, [1, 2]))
+    print(importlib.metadata.version("mlflow") == mlflow.__version__)
+"""
+
+
+def test_child_processes_import_runlore_as_mlflow_too(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CHILDREN)
+    done = runlore_run("--as-mlflow", str(tmp_path / "train.py"))
+    probe = f"runlore.fluent.logging {MLFLOW_VERSION}\n"
+    assert (done.stdout, done.stderr) == (f"{probe}{probe}[2, 3]\nTrue\n", "")
+
+
+def test_children_of_scripts_that_did_not_ask_for_it_find_no_mlflow(tmp_path: Path) -> None:
+    script = "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, '-c', 'import mlflow']))\n"
+    (tmp_path / "train.py").write_text(script)
+    assert "No module named 'mlflow'" in runlore_run(str(tmp_path / "train.py"), code=1).stderr
+
+
+def test_names_are_there_while_python_shuts_down(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("""
+import mlflow
+class Callback:
+    def __del__(self):
+        print(mlflow.active_run() is None)
+mlflow.active_run()
+callback = Callback()
+import builtins
+builtins.kept_to_the_very_end = callback
+""")
+    done = runlore_run("--as-mlflow", str(tmp_path / "train.py"))
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_loggers_ask_for_the_tags_of_a_run() -> None:
+    python("""
+import runlore
+from runlore.version import MLFLOW_VERSION
+runlore.install_as_mlflow()
+from mlflow.tracking import context
+from mlflow.tracking.context import resolve_tags
+from mlflow.tracking.context.registry import resolve_tags as same
+assert resolve_tags is same and hasattr(context, "registry")
+tags = resolve_tags({"mlflow.user": "ada", "k": "v"})
+assert (tags["mlflow.user"], tags["k"], tags["mlflow.source.type"]) == ("ada", "v", "LOCAL")
+""")

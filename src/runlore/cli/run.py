@@ -11,10 +11,11 @@ from types import CodeType, ModuleType
 import click
 
 import runlore
+from runlore.mlflow_alias import pass_on_to_children
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--as-mlflow", is_flag=True, help="`import mlflow` in the script gives Runlore.")
+@click.option("--as-mlflow", is_flag=True, help="`import mlflow` in the script and its child processes gives Runlore.")
 @click.option("-m", "module", metavar="MODULE", help="Run a module instead of a script, as `python -m` does.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [ARGUMENTS]...")
 def run(as_mlflow: bool, module: str | None, arguments: tuple[str, ...]) -> None:
@@ -29,6 +30,7 @@ def run(as_mlflow: bool, module: str | None, arguments: tuple[str, ...]) -> None
         raise click.UsageError("Which script? Example: runlore run train.py")
     if as_mlflow:
         runlore.install_as_mlflow()
+        pass_on_to_children()
     if module is not None:
         code, main = _module(module)
         sys.argv = [main.__dict__["__file__"], *arguments]
