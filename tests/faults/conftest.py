@@ -47,3 +47,13 @@ def unshare() -> list[str]:
     if shutil.which("unshare") is None or subprocess.run([*command, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).returncode:
         pytest.skip("this machine lets us make no small file system (unshare, mount)")
     return command
+
+
+@pytest.fixture(scope="session")
+def own_network() -> list[str]:
+    """The beginning of a command line that runs a program with a network of its own, which it may take down."""
+    command = ["unshare", "-n"]
+    able = shutil.which("unshare") and shutil.which("ip") and binaries() is not None and os.geteuid() == 0
+    if not able or subprocess.run([*command, "ip", "link", "set", "lo", "up"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this machine lets us have no network of our own (root, unshare, ip, PostgreSQL)")
+    return command

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -11,7 +14,7 @@ import psycopg
 import pytest
 from tests.faults.load import load
 from tests.faults.oracle import Ledger, check_http, check_postgresql
-from tests.faults.served import serving
+from tests.faults.served import ROOT, serving
 from tests.faults.sizes import size
 from tests.store.postgres import Cluster
 
@@ -87,6 +90,19 @@ def test_a_commit_of_unknown_outcome_is_said_to_be_one(postgresql: str) -> None:
         thread.join()
     assert found[0].status == 504
     assert "may have happened" in found[0].message
+
+
+def test_a_network_that_goes_dead_holds_nobody_for_ever(own_network: list[str]) -> None:
+    """Packets vanish and nobody says so: by default, Linux would send them again for a quarter of an hour."""
+    command = [*own_network, sys.executable, "-m", "tests.faults.dead_network"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
+    found = json.loads(done.stdout)
+    assert found["usual"] == [20_000, 10, 3, 5]
+    for what in ("write", "read"):  # a second of patience and up to two of connecting, chores before it
+        kind, seconds = found[what]
+        assert kind == "unavailable"
+        assert seconds < 30
+    print(f"refused after {found['write'][1]:.1f} and {found['read'][1]:.1f} s, back after {found['back']:.1f} s")
 
 
 def test_a_server_says_that_its_postgresql_is_not_safe(tmp_path: Path, postgresql: str) -> None:

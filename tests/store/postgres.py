@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,8 @@ def binaries() -> Path | None:
 class Cluster:
     """A running server."""
 
-    def __init__(self, directory: Path, bin_directory: Path) -> None:
+    def __init__(self, directory: Path, bin_directory: Path, settings: Sequence[str] = ()) -> None:
+        self._settings = (*_SETTINGS, f"unix_socket_directories={directory}", *settings)
         self.directory, self.data, self._bin = directory, directory / "data", bin_directory
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         self._numbers = count(1)
@@ -42,7 +43,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait for it."""
-        options = " ".join(f'-c "{setting}"' for setting in (*_SETTINGS, f"unix_socket_directories={self.directory}"))
+        options = " ".join(f'-c "{setting}"' for setting in self._settings)
         self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.directory / "log", "-o", options, "start")
 
     def stop(self) -> None:
@@ -76,13 +77,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A server for the time of the block. Needs `binaries()`."""
+def cluster(*settings: str) -> Iterator[Cluster]:
+    """A server for the time of the block, with further settings. Needs `binaries()`."""
     bin_directory = binaries()
     assert bin_directory is not None
     directory = Path(tempfile.mkdtemp(prefix="rl-pg-", dir="/tmp"))  # short: a unix socket's path has 107 bytes
     try:
-        server = Cluster(directory, bin_directory)
+        server = Cluster(directory, bin_directory, settings)
         try:
             yield server
         finally:

@@ -290,6 +290,8 @@ class Ingest:
                 self._give_up(error)
             except Unavailable as error:
                 logger.warning("A chore has to wait: %s", error.message)
+                if not isinstance(error, Conflict):
+                    return more  # the others would wait as long: operations come first
             except Exception:  # a chore is never worth the writer
                 logger.exception("The chore %s failed", getattr(chore, "__name__", chore))
         return more
