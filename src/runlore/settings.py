@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_OFFLINE`: no server is asked; what is logged is kept until `runlore sync`."""
     traceback: bool = False
     """`RUNLORE_TRACEBACK`: commands show where an unforeseen error happened."""
+    inside_make: bool = False
+    """`MAKELEVEL`: make started this program, so hints name its variables and not our options."""
     no_color: bool = False
     """`NO_COLOR`: commands write plain text on terminals too."""
     truncate_long_values: str | None = None
@@ -96,6 +98,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
         postgres_readers=env.get("RUNLORE_POSTGRES_READERS") or None,
+        inside_make=bool(env.get("MAKELEVEL")),
         no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),

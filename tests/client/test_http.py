@@ -6,6 +6,7 @@ import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
@@ -15,6 +16,7 @@ from runlore.api.experiments import CreateExperiment, GetExperiment
 from runlore.api.metrics import LogMetric
 from runlore.exceptions import EndpointNotFound, LimitExceeded, NotFound, RunloreError, Unauthenticated, Unavailable
 from runlore.settings import Settings
+from runlore.store import http, pace
 from runlore.store.http import HttpStore
 
 EXPERIMENT = b'{"experiment": {"experiment_id": "5", "name": "e", "unknown": [1]}}'
@@ -233,3 +235,69 @@ def test_odd_times_to_wait_are_no_trouble(script: Script, wait: str) -> None:
     value = wait.encode().decode("latin-1")
     script.answers = [error(503, "TEMPORARILY_UNAVAILABLE", retry_after=value), ok()]
     assert script.store().call(GET).experiment.experiment_id == "5"
+
+
+@pytest.mark.parametrize("part", ["head", "body", "chunks"])
+def test_a_server_that_drips_holds_nobody_for_ever(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in good time, the answer never ends."""
+    monkeypatch.setattr(pace, "ANSWER_SECONDS", 0.3)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    begun = {
+        "head": head + b"X-Long: ",
+        "body": head + b"Content-Length: 1000000\r\n\r\n",
+        "chunks": head + b"Transfer-Encoding: chunked\r\n\r\n",
+    }[part]
+    drop = b"1\r\nx\r\n" if part == "chunks" else b"x"
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with suppress(OSError):
+                while not ended.is_set():
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(65_536)
+                        connection.sendall(begun)
+                        while not ended.wait(0.02):
+                            connection.sendall(drop)
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        store = HttpStore(f"http://127.0.0.1:{server.getsockname()[1]}", Settings(), patience=0.0)
+        with pytest.raises(Unavailable, match="timed out"):
+            store.call(GET)
+        store.close()
+        ended.set()
+
+
+def test_a_slow_answer_that_comes_is_waited_for(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "ANSWER_SECONDS", 5.0)
+    monkeypatch.setattr(pace, "SLOWEST", 1_000_000_000)
+    script.answers = [(200, {}, EXPERIMENT)]
+    assert script.store().call(GET).experiment.name == "e"
+
+
+def test_the_user_is_told_that_the_server_does_not_answer(
+    script: Script, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "SILENCE_SECONDS", 0.2)
+    script.answers = [None, None, None, None, (200, {}, EXPERIMENT)]
+    script.store().call(GET)
+    assert [record.message.partition(". ")[0] for record in caplog.records] == [
+        f"The server at {script.url} does not answer",
+        f"The server at {script.url} answers again.",
+    ]
+
+
+def test_short_trouble_is_not_worth_a_word(script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    script.answers = [None, (503, {}, b""), (200, {}, EXPERIMENT)]
+    script.store().call(GET)
+    assert caplog.records == []
+
+
+def test_words_of_a_server_steer_no_terminal(script: Script) -> None:
+    words = "no such run\x1b]0;title\x07\x1b[2J\u202e\nindeed"
+    script.answers = [(404, {}, msgspec.json.encode({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": words}))]
+    with pytest.raises(NotFound) as refused:
+        script.store().call(GET)
+    assert refused.value.message == "no such run�]0;title��[2J�\nindeed"

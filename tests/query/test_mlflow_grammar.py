@@ -364,3 +364,8 @@ def test_a_long_filter_is_shown_around_the_error_only() -> None:
     _, shown, marks = caught.value.message.rsplit("\n", 2)
     assert len(shown) < 120
     assert shown[marks.index("^") :] == "oops"
+
+
+def test_a_bare_name_is_answered_with_how_it_is_written() -> None:
+    with pytest.raises(InvalidParameter, match=r"Invalid attribute key 'loss'.* metrics\.loss, a param params\.loss"):
+        parse_filter("loss < 2", RUNS)

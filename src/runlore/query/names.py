@@ -107,6 +107,8 @@ class FieldReader:
         if key not in valid:
             word = "order by" if self.ordering and self.subject.noun == "registered models" else "attribute"
             message = f"Invalid {word} key '{key[:100]}' specified.{nearest(key, list(valid))}"
+            if token.text == key and {"metrics", "params"} <= self.subject.entities.keys():
+                message += f" A metric is written metrics.{key[:100]}, a param params.{key[:100]}."
             raise self.cursor.error(token, message, self.cursor.last)
         return valid[key].name
 

@@ -53,6 +53,11 @@ def open_store(uri: str | None = None, artifacts: str | None = None) -> Store:
     """
     if uri is None:
         return _open_directory(location.locate(), artifacts)
+    if re.match(r"databricks(-uc)?(:|$)", uri):
+        raise InvalidParameter(
+            f"The tracking URI is {uri!r}: Runlore does not speak to Databricks. Unset MLFLOW_TRACKING_URI, or name "
+            "another store: a directory, sqlite:///file.db, postgresql://user@host/database, http://host:port."
+        )
     scheme = re.match(r"([A-Za-z][A-Za-z0-9.-]*)(\+\w+)?:", uri)
     if scheme is None or len(scheme[1]) == 1:  # C:\… is a path
         return _open_directory(Path(uri), artifacts)

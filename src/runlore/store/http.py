@@ -6,6 +6,7 @@ between two machines: lost connections, overloaded or restarting servers, answer
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
@@ -22,6 +23,7 @@ from runlore.api.operation import Operation, to_request
 from runlore.api.runs import CreateRun
 from runlore.exceptions import EndpointNotFound, PermissionDenied, RunloreError, Unauthenticated, Unavailable, error_from_code
 from runlore.settings import Settings, settings
+from runlore.store.pace import paced
 
 if TYPE_CHECKING:
     import urllib3
@@ -38,11 +40,16 @@ FIRST_PATIENCE_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 """How long to keep trying a server that has answered before."""
 
+SILENCE_SECONDS = 2.0
+"""How long to try without telling the user why nothing happens."""
+
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 UNDONE = frozenset({408, 429, 503})
 """Statuses that say that nothing was done. After the other retried ones, or a lost answer, it may have been."""
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+
+logger = logging.getLogger("runlore.store")
 
 _ERROR_OF_STATUS = {401: Unauthenticated, 403: PermissionDenied, 404: EndpointNotFound, 503: Unavailable}
 
@@ -120,19 +127,23 @@ class HttpStore:
         import urllib3
 
         deadline = time.monotonic() + self._seconds_to_try()
+        patience = _Patience(self.uri, deadline)
         for attempt in count():
             wait = _pause(attempt)
             try:
                 answer, retry_after = self._attempt(method, url, body)
                 if answer[0] not in RETRIED or not (repeatable or answer[0] in UNDONE):
+                    patience.over()
                     return answer
                 if time.monotonic() + max(wait, retry_after) > deadline:
                     return answer
                 wait = max(wait, retry_after)
+                patience.tested(wait, f"answers {answer[0]}")
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 unsent = isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
                 if time.monotonic() + wait > deadline or not (repeatable or unsent):
                     raise self._unavailable(url, error, repeatable or unsent) from error
+                patience.tested(wait, "does not answer")
             time.sleep(wait)
         raise AssertionError("patience ends before the attempts do")
 
@@ -171,7 +182,7 @@ class HttpStore:
                     "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
                 }
                 proxy = _proxy(self.uri)
-                self._pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+                self._pool = paced(urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options))
                 self._pid = os.getpid()
             return self._pool
 
@@ -186,6 +197,27 @@ class HttpStore:
             f"No answer from {url.partition('?')[0]}: {error}.{doubt} Is the server at {self.uri} running? "
             "Start one with `runlore server`, or set another tracking URI."
         )
+
+
+class _Patience:
+    """Tells the user, once for each call, that it waits for a server, and when that is over."""
+
+    def __init__(self, uri: str, deadline: float) -> None:
+        self._uri, self._began, self._deadline = uri, time.monotonic(), deadline
+        self._told = False
+
+    def tested(self, wait: float, what: str) -> None:
+        """An attempt failed and the next one comes in `wait` seconds."""
+        now = time.monotonic()
+        if not self._told and now + wait - self._began >= SILENCE_SECONDS:
+            self._told = True
+            seconds = max(1, round(self._deadline - now))
+            logger.warning("The server at %s %s. Trying again for up to %d s.", self._uri, what, seconds)
+
+    def over(self) -> None:
+        """It answered."""
+        if self._told:
+            logger.warning("The server at %s answers again.", self._uri)
 
 
 def _headers(credentials: Settings, username: str | None, password: str | None) -> dict[str, str]:
@@ -249,10 +281,15 @@ def _decode(raw: bytes, content_type: str, type_: Any, url: str) -> Any:
         ) from None
 
 
+def _harmless(text: str) -> str:
+    """A server's words without characters that steer a terminal, and no more of them than a person reads."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text[:20_000])
+
+
 def _refusal(status: int, request: str, raw: bytes, content_type: str) -> RunloreError:
     try:
         body = msgspec.json.decode(raw, type=ErrorBody)
-        return error_from_code(body.error_code, body.message)
+        return error_from_code(body.error_code, _harmless(body.message))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         kind = _ERROR_OF_STATUS.get(status, RunloreError)
         text = f"; it begins with {raw[:80]!r}" if raw else ""

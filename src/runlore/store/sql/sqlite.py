@@ -70,7 +70,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, module: Any = None) -> None:
         self.path = path
         self._module = module or driver()
-        self._translate = _Translator(self._module)
+        self._translate = _Translator(self._module, path)
         refuse_network_file_system(path.parent)
         self._hints: set[int] = {EARLIER_RUNS}
         self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), _Reader.close)
@@ -367,8 +367,9 @@ class SqliteTransaction(Savepoints):
 class _Translator:
     """Turns the driver's errors into ours. Errors that can only be mistakes in our own SQL pass unchanged."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, path: Path) -> None:
         self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeError, OverflowError)
+        self._path = path
 
     def __call__(self, error: Exception) -> Exception:
         if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode"):  # what was stored was UTF-8
@@ -384,13 +385,13 @@ class _Translator:
             case 13:
                 return Unavailable("The disk of the database is full. Nothing was written; try again when there is space.")
             case 8:
-                return Unavailable(f"The database can not be written: {error}.")
+                return Unavailable(f"The database {self._path} can not be written: {error}.")
             case 10:
-                return DiskFailure(f"The database file failed: {error}. Check the disk, then restart.")
+                return DiskFailure(f"The database file {self._path} failed: {error}. Check the disk, then restart.")
             case 11:
                 return DamagedFile(f"The database file is damaged: {error}. Keep a copy of it, then restore a backup.")
             case 26:
                 return DamagedFile(f"The database file is damaged, or something else: {error}. Keep a copy, restore a backup.")
             case 14:
-                return Unavailable(f"The database file can not be opened: {error}.")
+                return Unavailable(f"The database file {self._path} can not be opened: {error}.")
         return error
