@@ -286,6 +286,30 @@ def test_zero_is_not_empty_and_what_is_not_finite_is_marked_everywhere(store: St
         assert of(frame, line, "best")[0] == 0
 
 
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("values", [[1e300, -1e300, 5e-324, math.inf] * 1_100, [0.0] * 9])
+def test_the_most_distant_steps_values_and_amounts(store: Store, values: list[float], scale: Any) -> None:
+    run_id, other = new_run(store), new_run(store)
+    steps = [*range(len(values) - 3), -(2**63), 2**63 - 1, 2**62]
+    log(store, run_id, "x", values, steps=steps, times=[START] * len(values))
+    log(store, other, "x", values[:5])
+    amounts = [("ema", 0.0), ("ema", 1 - 1e-16), ("mean", 0.0), ("mean", 1e12), ("gaussian", 0.0), ("gaussian", 1e12)]
+    for kind, amount in amounts:
+        for grouping in (None, SeriesGrouping()):
+            for window in ((-(2.0**63), 2.0**63), (3.0, 5.0)) if grouping else (None,):
+                how = SeriesSmoothing(kind=kind, amount=amount)  # type: ignore[arg-type]
+                frame = store.call(
+                    QuerySeries(
+                        run_ids=[run_id, other], metrics=["x"], smoothing=how, grouping=grouping, best="max", width=16,
+                        scale=scale, x_range=window,
+                    )
+                )  # fmt: skip
+                shown = [len(of(frame, line, "smooth")) for line in (*frame.series, *frame.groups)]
+                assert set(shown) == {frame.n}
+    frame = store.call(QuerySeries(run_ids=[run_id], metrics=["x"], x="metric", x_metric="x", scale=scale, width=16))
+    assert frame.series[0].points + frame.series[0].left_out == len(values)
+
+
 def test_columns_keep_their_defaults(store: Store) -> None:
     run_id = new_run(store)
     log(store, run_id, "x", [1.0, 2.0], times=[START, START + 1])

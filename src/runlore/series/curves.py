@@ -25,6 +25,7 @@ SIGMAS = 4.0
 """Standard deviations that a gaussian looks to either side."""
 _PYRAMID_PARTS, _POINT_PARTS = 2, 16  # cells of a bucket for the mean of several lines
 _ALLOWED = 0.0016  # of the range, one standard deviation, for values that are pure noise
+_FARTHEST = 2.0**63 - 1_024
 _NOISE = 0.29  # standard deviation of evenly spread values, of their range
 
 
@@ -109,21 +110,26 @@ def mean_line(lines: Sequence[Rough], members: Sequence[Buckets], grid: Any, kin
     import numpy as np
 
     each = sum(int(member.count.sum()) for member in members) / max(1, sum(int((m.count > 0).sum()) for m in members))
-    finer = grid.finer(_PYRAMID_PARTS if each > 4 << LOWEST else _POINT_PARTS)
+    parts = _PYRAMID_PARTS if each > 4 << LOWEST else min(_POINT_PARTS, 1 << max(0, math.ceil(math.log2(max(1.0, each)))))
+    finer = grid.finer(parts)
     ends = [line.extent() for line in lines]
     low, high = min(end for end, _ in ends), max(end for _, end in ends)
     densities = [line.count / max(1e-300, end[1] - end[0]) for line, end in zip(lines, ends, strict=True)]
     density = sorted(densities)[len(densities) // 2]
     _, before, behind = reach(kind, amount)
-    edges = finer.edges
+    edges, bounds = finer.edges, finer.bounds()
     if len(edges) < 2:
         return np.empty(0)
-    left = _margin(edges[0] - low, min(float(edges[0] - low), before / density), float(edges[1] - edges[0]))
-    right = _margin(high - edges[-1], min(float(high - edges[-1]) + 1, behind / density), float(edges[-1] - edges[-2]))
-    whole = np.concatenate(((edges[0] - left[::-1]).astype(edges.dtype), edges, (edges[-1] + right).astype(edges.dtype)))
+    room = float(bounds[0] - low), float(high - bounds[-1]) + 1
+    left = _margin(room[0], min(room[0], before / density), float(bounds[1] - bounds[0]))
+    right = _margin(room[1], min(room[1], behind / density), float(bounds[-1] - bounds[-2]))
+    outer = [bounds[0] - left[::-1], bounds[-1] + right]
+    if edges.dtype.kind != "f":
+        outer = [np.clip(part, -_FARTHEST, _FARTHEST) for part in outer]
+    whole = np.concatenate((outer[0].astype(edges.dtype), edges, outer[1].astype(edges.dtype)))
     whole = whole[np.concatenate(([True], whole[1:] > whole[:-1]))]
     wider = type(finer)(whole)
-    cells = mean_cells([line.rough(wider) for line in lines], wider.bounds())
+    cells = mean_cells((line.rough(wider) for line in lines), wider.bounds())
     return smooth(cells, kind, amount, grid.bounds())
 
 
@@ -212,7 +218,8 @@ def _gaussian(
     size = float(borders[1] - borders[0])
     sums = np.concatenate(([0.0], np.cumsum(means * (ends - starts))))
     values = np.diff(np.interp(borders, knots, sums)) / size
-    half = max(1, math.ceil(SIGMAS * sigma / size))
+    half = min(number, max(1, math.ceil(SIGMAS * sigma / size)))
     kernel = np.exp(-0.5 * (np.arange(-half, half + 1) * (size / sigma)) ** 2)
     weights = np.convolve(np.ones(number), kernel)[half : half + number]
-    return borders[:-1], borders[1:], np.convolve(values, kernel)[half : half + number] / weights
+    smoothed = np.convolve(values, kernel)[half : half + number] / weights
+    return borders[:-1], borders[1:], smoothed

@@ -88,7 +88,9 @@ class Edges:
         """The same with each bucket cut into up to `most` ones of about equal width, none narrower than 1."""
         import numpy as np
 
-        steps = np.diff(self.edges) // most
+        if most == 1:
+            return self
+        steps = np.floor(np.diff(self.bounds()) / most).astype(np.int64)
         inner = [self.edges[:-1] + steps * part for part in range(most)]
         edges = np.sort(np.concatenate([*inner, self.edges[-1:]]))
         return Edges(edges[starts(edges)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runlore.series.cells import Cells
@@ -75,16 +75,23 @@ def student(freedom: int) -> float:
     return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
-def mean_cells(members: Sequence[Buckets], bounds: NDArray[Any]) -> Cells:
-    """The average run: for each bucket the mean over the runs that have points there, and how many points they have each."""
+def mean_cells(members: Iterable[Buckets], bounds: NDArray[Any]) -> Cells:
+    """The average run: for each bucket the mean over the runs that have points there, and how many points they have each.
+
+    Members are looked at one after the other, so that they need not be in memory together.
+    """
     import numpy as np
 
-    means = spread(members).mean
-    counts = np.array([member.count for member in members])
-    runs = (counts > 0).sum(axis=0)
+    size = len(bounds) - 1
+    runs, counts, means = np.zeros(size), np.zeros(size), np.zeros(size)
+    for member in members:
+        known = member.count > 0
+        runs += known
+        counts += member.count
+        means[known] += member.sum[known] / member.count[known]
     known = runs > 0
-    count = counts.sum(axis=0)[known] / runs[known]
-    return Cells(bounds[:-1][known], bounds[1:][known], count, means[known] * count)
+    count = counts[known] / runs[known]
+    return Cells(bounds[:-1][known], bounds[1:][known], count, means[known] / runs[known] * count)
 
 
 def total_marks(members: Sequence[Buckets]) -> list[tuple[int, int]]:

@@ -36,6 +36,8 @@ class Line(Protocol):
     """All points that were logged."""
     exact: bool
     """Whether it is short enough to be shown point by point, whatever the window."""
+    approximated: bool
+    """Whether its points can not be told apart, because it was joined by ranges of steps."""
     blur: float
     left_out: int
 
@@ -73,7 +75,7 @@ class StoredLine:
         _, self.key, self.series, self.count, self.folded, self.first_step, self.greatest_step = row
         self.axis: Axis = axis
         self.tail: Points | None = None
-        self.exact = self.count <= EXACT_ENTRIES
+        self.exact, self.approximated = self.count <= EXACT_ENTRIES, False
         self.blur = 0.0
         self.left_out = 0
 

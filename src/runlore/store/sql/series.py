@@ -25,6 +25,9 @@ _OPENED_CHUNKS = 1_500
 _READ_POINTS = 2_500_000
 """Points of a chart that may be read to have smoothing exact: about 100 ms."""
 
+_LINES = 2_000
+"""Lines of one chart: their columns are in memory together."""
+
 AnyFrameGrid = Grid | Edges | FloatEdges
 
 
@@ -52,6 +55,10 @@ def query_series(db: Transaction, op: QuerySeries) -> SeriesFrame:
     if groups is not None:
         shown = {run_id for group in groups for run_id in group.run_ids}
         lines = [line for line in lines if line.run_id in shown]
+    if len(lines) > _LINES:
+        raise InvalidParameter(
+            f"One chart would have {len(lines)} lines; {_LINES} are the most. Ask for fewer runs or metrics."
+        )
     chart = _chart(lines, op)
     return SeriesFrame(
         exact=chart.x is not None,
@@ -87,10 +94,10 @@ def _chart(lines: Sequence[Line], op: QuerySeries) -> _Chart:
     if short and (chart := _exact(lines, low, high, op)):
         return chart
     chart = _bucketed(lines, low, high, op, op.width)
-    if not short and all(buckets.points <= EXACT_ENTRIES for buckets in chart.buckets):
-        few = all(isinstance(line, StoredLine) for line in lines)
-        if few and (exact := _exact(lines, low, high, op)):
-            return exact
+    apart = not any(line.approximated for line in lines)
+    few = not short and apart and all(buckets.points <= EXACT_ENTRIES for buckets in chart.buckets)
+    if few and (exact := _exact(lines, low, high, op)):
+        return exact
     if op.grouping is not None and lines:
         # Runs that do not log at the same x are compared where each of them has something.
         typical = sorted(buckets.points for buckets in chart.buckets)[len(lines) // 2]
@@ -155,7 +162,7 @@ def _exact(lines: Sequence[Line], low: Any, high: Any, op: QuerySeries) -> _Char
     if entries.dtype.kind == "f":
         grid = FloatEdges(np.append(entries, np.nextafter(entries[-1:], math.inf)))
     else:
-        grid = Edges(np.append(entries, entries[-1:] + 1))
+        grid = Edges(np.append(entries, np.minimum(entries[-1:], 2**63 - 2) + 1))
     buckets = []
     for x, values in points:
         each = Buckets(len(entries))
