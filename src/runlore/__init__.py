@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         log_text,
         log_video,
     )
+    from runlore.fluent.compare import compare_runs
     from runlore.fluent.difference import diff_runs
     from runlore.fluent.experiments import (
         create_experiment,
@@ -133,6 +134,7 @@ _NAMES = {
     "fluent.artifacts": """
         flush_artifact_async_logging get_artifact_uri load_table log_artifact log_artifacts log_audio log_dict log_figure
         log_histogram log_image log_stream log_table log_text log_video""",
+    "fluent.compare": "compare_runs",
     "fluent.difference": "diff_runs",
     "fluent.experiments": """
         create_experiment delete_experiment delete_experiment_tag get_experiment get_experiment_by_name restore_experiment
@@ -169,6 +171,7 @@ __all__ = [
     "artifacts",
     "clear_active_model",
     "client",
+    "compare_runs",
     "create_experiment",
     "create_external_model",
     "data",

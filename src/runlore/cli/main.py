@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("runlore.cli.run:run", "Run a training script."),
     "experiments": ("runlore.cli.experiments:experiments", "List, describe, delete and restore experiments."),
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
+    "export": ("runlore.cli.export:export", "Write all runs, or all metric points, to a file."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
     "db": ("runlore.cli.db:db", "The database of a store: status, migrate, distribute."),

@@ -8,6 +8,7 @@ from runlore.api.dashboard import GetExperimentSummaries
 from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
 from runlore.api.trash import MoveRuns
 from runlore.blobs.uri import open_blobs
+from runlore.cli.compare import compare
 from runlore.cli.output import counted, plain, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
 from runlore.entities import Run
@@ -25,11 +26,15 @@ def runs() -> None:
       runlore runs list --experiment fruit --filter "metrics.loss < 0.1"
       runlore runs list --deleted --json
       runlore runs describe 3f2a
+      runlore runs compare 3f2a 91bc         which params, metrics and tags differ
       runlore runs diff 3f2a 91bc            what was different when they ran
       runlore runs delete 3f2a 91bc          `runlore gc` deletes for good
       runlore runs restore 3f2a
       runlore runs move 3f2a --to vegetables --children
     """
+
+
+runs.add_command(compare)
 
 
 @runs.command("list")

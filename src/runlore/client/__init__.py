@@ -6,6 +6,7 @@ One file per noun; `RunloreClient` is their sum. A client has no state but its U
 from __future__ import annotations
 
 from runlore.client.base import PagedList, RunOperations
+from runlore.client.compare import CompareClient
 from runlore.client.connection import (
     get_registry_uri,
     get_tracking_uri,
@@ -18,9 +19,11 @@ from runlore.client.images import Image, ImagesClient
 from runlore.client.logged_models import LoggedModelsClient
 from runlore.client.logging import LoggingClient
 from runlore.client.model_versions import ModelVersionsClient
+from runlore.client.notes import NotesClient
 from runlore.client.runs import RunsClient
 from runlore.client.series import SeriesClient
 from runlore.client.tables import TablesClient
+from runlore.client.trash import TrashClient
 
 __all__ = [
     "Image",
@@ -43,6 +46,9 @@ class RunloreClient(
     TablesClient,
     ImagesClient,
     SeriesClient,
+    CompareClient,
+    NotesClient,
+    TrashClient,
     LoggedModelsClient,
     ModelVersionsClient,
 ):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 
@@ -247,3 +249,34 @@ def _groups(table: Table) -> Iterator[list[list[Any]]]:
             yield group
             group = [[] for _ in table.columns]
     yield group
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def written(place: str | Path | IO[bytes], pieces: Callable[[Callable[[int], object]], Iterator[bytes]]) -> int:
+    """Write an export to a file, or to something that takes bytes; returns how many rows it has.
+
+    `pieces` is given what wants to be told of progress. A path gets its file when it is whole: what was there before is
+    replaced at once, and an error leaves it as it was.
+    """
+    rows = 0
+
+    def count(more: int) -> None:
+        nonlocal rows
+        rows += more
+
+    if not isinstance(place, str | Path):
+        for piece in pieces(count):
+            place.write(piece)
+        return rows
+    path = Path(place)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            for piece in pieces(count):
+                file.write(piece)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return rows

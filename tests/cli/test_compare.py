@@ -1,0 +1,95 @@
+"""`runlore runs compare` and `runlore export`: what they print, to people and to programs, and the files they write."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from runlore.api.runs import CreateRun, LogBatch, MetricPoint, ParamEntry
+from runlore.cli.main import group
+from runlore.store.base import Store, open_store
+
+Ask = Callable[..., Result]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[str]:
+    """Two runs in a store."""
+    store: Store = open_store(str(tmp_path / "store"))
+    ids = []
+    for number in range(2):
+        run_id = store.call(CreateRun(run_name=f"run {number}", start_time=number)).run.info.run_id
+        points = [MetricPoint(key="loss", value=number + step / 3, timestamp=step, step=step) for step in range(3)]
+        params = [ParamEntry(key="lr", value=f"{number}.0"), ParamEntry(key="same", value="x" * 200)]
+        store.call(LogBatch(run_id=run_id, metrics=points, params=params))
+        ids.append(run_id)
+    store.close()
+    return ids
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Runs a command on that store."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(group, [*arguments, "--store", str(tmp_path / "store")])
+
+    return run
+
+
+def test_what_differs(ask: Ask, runs: list[str]) -> None:
+    done = ask("runs", "compare", runs[0][:8], runs[1][:8])
+    assert done.exit_code == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["run", "0", runs[0][:8], "run", "1", runs[1][:8]]
+    assert ["params.lr", "0.0", "1.0"] in lines
+    assert ["metrics.loss", "0.666667", "1.66667"] in lines
+    assert ["metrics.loss@min", "0", "1"] in lines
+    assert not any(line[0] == "params.same" for line in lines)
+    assert "1 of 2 params" in done.stderr
+    assert "params.same" in ask("runs", "compare", *runs, "--all").stdout
+
+
+def test_the_comparison_as_json(ask: Ask, runs: list[str]) -> None:
+    answer = json.loads(ask("runs", "compare", *runs, "--json").stdout)
+    assert answer["run_ids"] == runs
+    assert (answer["params"]["keys"], answer["params"]["values"]) == (["lr"], [["0.0", "1.0"]])
+
+
+def test_one_run_is_too_few(ask: Ask, runs: list[str]) -> None:
+    done = ask("runs", "compare", runs[0], runs[0])
+    assert done.exit_code == 2
+    assert "two runs or more" in done.stderr
+
+
+def test_files_of_runs(ask: Ask, runs: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    done = ask("export", "runs", str(file), "--column", "params.lr", "--column", "metrics.loss@max", "--order-by", "start_time")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "2 runs written.\n"
+    with file.open(newline="") as opened:
+        assert list(csv.reader(opened))[1:] == [[runs[n], f"{n}.0", repr(n + 2 / 3)] for n in range(2)]
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+    lines = ask("export", "runs", "-", "--format", "jsonl", "--filter", "params.lr > 0.5").stdout.splitlines()
+    assert [json.loads(line)["run_id"] for line in lines] == runs[1:]
+
+
+def test_files_of_points(ask: Ask, runs: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "points.csv"
+    assert ask("export", "metrics", str(file), "--run", runs[1][:8], "--metric", "loss").stderr == "3 points written.\n"
+    assert file.read_text().splitlines()[1] == f"{runs[1]},loss,0,0,1.0"
+    assert ask("export", "metrics", str(file)).stderr == "6 points written.\n"
+
+
+def test_a_file_that_fails_leaves_the_old_one(ask: Ask, runs: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    file.write_text("old")
+    assert ask("export", "runs", str(file), "--column", "nonsense.x").exit_code == 1
+    assert ask("export", "runs", str(tmp_path / "runs.xlsx")).exit_code == 1
+    assert file.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "store"]
