@@ -68,6 +68,8 @@ reference: .venv/.ready ## Write docs/reference/ anew from the code
 bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure Runlore beside MLflow and FastTrackML, into README.md
 	$(RUN) bench/ingest.py --readme
 	$(RUN) bench/search.py --readme
+	$(RUN) bench/disk.py --readme
+	$(RUN) bench/table.py
 	$(RUN) bench/search_store.py
 
 .PHONY: wheel

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,19 @@ class Running:
         """A new keep-alive connection."""
         return Connection(self.port)
 
+    def stop(self) -> None:
+        """Stop the server, as a user would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGTERM)
+        for _ in range(200):
+            if all(
+                Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+                for process in processes_of(self.pid)
+            ):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.peer.name} did not stop")
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -193,7 +206,8 @@ def started(peer: Peer, patience: float = 120.0) -> Iterator[Running]:
         settle(process.pid)
         yield Running(peer, port, process.pid, ready, folder)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
@@ -215,7 +229,7 @@ class Figure:
         return f"{self.cpu_ms:.2f} ms CPU, p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms, {self.per_second:,.0f}/s"
 
 
-def measure(server: Running, times: list[float], cpu: float, wall: float) -> Figure:
+def measure(times: list[float], cpu: float, wall: float) -> Figure:
     """Figures per request from the latency of each request, and the CPU and wall seconds of all of them."""
     ordered = sorted(times)
     return Figure(

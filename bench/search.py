@@ -53,7 +53,7 @@ def search(server: Running, connection: Connection, body: dict[str, object], tim
         seconds.append(time.perf_counter() - begin)
         if len(found["runs"]) != 100:
             raise RuntimeError(f"{server.peer.name} found {len(found['runs'])} runs instead of 100")
-    return measure(server, seconds, cpu_seconds(server.pid) - cpu, time.perf_counter() - wall)
+    return measure(seconds, cpu_seconds(server.pid) - cpu, time.perf_counter() - wall)
 
 
 def main() -> None:
