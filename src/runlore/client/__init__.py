@@ -24,6 +24,7 @@ from runlore.client.runs import RunsClient
 from runlore.client.series import SeriesClient
 from runlore.client.tables import TablesClient
 from runlore.client.trash import TrashClient
+from runlore.client.watching import WatchingClient
 
 __all__ = [
     "Image",
@@ -51,6 +52,7 @@ class RunloreClient(
     TrashClient,
     LoggedModelsClient,
     ModelVersionsClient,
+    WatchingClient,
 ):
     """Everything that can be asked of a store, in MLflow's words. Safe to use from many threads."""
 

@@ -24,6 +24,7 @@ from runlore.exceptions import BadRequest, LimitExceeded, RunloreError, Unavaila
 from runlore.server.auth import Access
 from runlore.server.http import Headers, Receive, Reply, Request, Send
 from runlore.server.routes import Endpoint, Routes
+from runlore.store.watching import is_empty
 
 LISTENERS = 500
 """Streams of one process; one more is asked to come back."""
@@ -178,7 +179,7 @@ class Events:
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
                 cursor, settled, asked = changes.cursor, changes.settled, now
-                if seen != version and not _is_empty(changes):  # else it was told before, and nothing was committed since
+                if seen != version and not is_empty(changes):  # else it was told before, and nothing was committed since
                     self._publish(_message(changes))
                     told = now
                 version = seen
@@ -257,14 +258,3 @@ def _cursor(request: Request) -> str:
 
 def _message(changes: Changes) -> bytes:
     return b"id: %b\ndata: %b\n\n" % (changes.cursor.encode(), encode(changes))
-
-
-def _is_empty(changes: Changes) -> bool:
-    return not (
-        changes.reset
-        or changes.runs
-        or changes.experiments
-        or changes.registered_models
-        or changes.logged_models
-        or changes.other
-    )
