@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sqlite3
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from tests.faults.served import ROOT, Served
 from tests.faults.sizes import size
+from tests.faults.tables import Query, querying
+from tests.store.postgres import Cluster
 
 from runlore.api.runs import GetRun, LogBatch
 from runlore.settings import Settings
@@ -27,7 +26,6 @@ from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.run_rows import run_key
 from runlore.store.sql.sqlite import SqliteDatabase
 
-Query = Callable[[str], list[Any]]
 NEWEST = migrations()[-1].number
 RUNS, ROWS = size(200, 2_000), 50
 """Runs, and rows of each in each of the large tables."""
@@ -56,17 +54,6 @@ def fill(database: Database) -> None:
     db.commit()
 
 
-@contextmanager
-def querying(uri: str, path: Path) -> Iterator[Query]:
-    """Ask a store's tables without Runlore."""
-    if uri.startswith("sqlite"):
-        with closing(sqlite3.connect(path)) as connection:
-            yield lambda sql: connection.execute(sql).fetchall()
-    else:
-        with psycopg.connect(uri) as other:
-            yield lambda sql: other.execute(sql).fetchall()
-
-
 def digest(query: Query) -> dict[str, str]:
     """What is in the tables of the first schema."""
     tables = ("experiment", "run", "run_tag", "param", "metric", "metric_tail")
@@ -79,49 +66,85 @@ def version(query: Query) -> int:
     return int(query("SELECT MAX(number) FROM schema_version")[0][0])
 
 
+class Copies:
+    """A store of the first schema, and copies of it."""
+
+    def __init__(self, kind: str, directory: Path, cluster: Cluster) -> None:
+        self._kind, self._directory, self._cluster = kind, directory, cluster
+        self._number = 0
+        if kind == "sqlite":
+            with closing(SqliteDatabase(directory / "first.db")) as database:
+                migrate(database, migrations()[:1])
+                fill(database)
+        else:
+            self._name = cluster.database()
+            with closing(PostgresDatabase(cluster.uri(self._name))) as other:
+                migrate(other, migrations()[:1])
+                fill(other)
+
+    def new(self) -> tuple[str, Path]:
+        """The URI of one more copy, and its directory."""
+        self._number += 1
+        directory = self._directory / str(self._number)
+        directory.mkdir()
+        if self._kind == "sqlite":
+            shutil.copyfile(self._directory / "first.db", directory / "runlore.db")
+            return f"sqlite:///{directory}/runlore.db", directory
+        return self._cluster.uri(self._cluster.database(self._name)), directory
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_update_that_is_killed_and_made_by_two_servers_at_once(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+def test_an_update_that_is_killed_changes_nothing_and_is_made_by_two_servers_at_once(
+    kind: str, tmp_path: Path, own_cluster: Cluster
 ) -> None:
-    path = tmp_path / "runlore.db"
-    uri = f"sqlite:///{path}" if kind == "sqlite" else request.getfixturevalue("postgresql")
-    database: Database = SqliteDatabase(path) if kind == "sqlite" else PostgresDatabase(uri)
-    with closing(database):
-        migrate(database, migrations()[:1])
-        fill(database)
+    copies = Copies(kind, tmp_path, own_cluster)
+    uri, directory = copies.new()
+    path = directory / "runlore.db"
     with querying(uri, path) as query:
         before = digest(query)
-    kills = _kill_updates(uri, path, before)
-    _start_two(uri, tmp_path)
+    chance, before_the_end = random.Random(17), 0
+    for number in range(size(3, 20)):
+        with querying(uri, path) as query, subprocess.Popen(_update(uri), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            while not _at_it(query, directory) and process.poll() is None:
+                pass
+            time.sleep(chance.uniform(0.0, 0.03))
+            process.kill()
+        with querying(uri, path) as query:
+            assert digest(query) == before
+            assert version(query) in (1, NEWEST)
+            before_the_end += version(query) == 1
+            done = version(query) == NEWEST
+        if done and number < size(3, 20) - 1:
+            uri, directory = copies.new()
+            path = directory / "runlore.db"
+    _start_two(uri, directory)
     with querying(uri, path) as query:
         assert version(query) == NEWEST
         after = digest(query)
     del before["run"], after["run"]  # servers note things in it
     assert after == before
     if kind == "sqlite":
-        assert [found.name for found in tmp_path.glob("*.bak")] == ["runlore.db.v1.bak"]
-        with querying(uri, tmp_path / "runlore.db.v1.bak") as query:
+        assert [found.name for found in directory.glob("*.bak")] == ["runlore.db.v1.bak"]
+        with querying(uri, directory / "runlore.db.v1.bak") as query:
             assert version(query) == 1
             assert digest(query).items() >= before.items()
-    print(f"{kind}: {kills} updates were killed before the end")
+    print(f"{kind}: {before_the_end} of {size(3, 20)} updates were killed before their end")
 
 
-def _kill_updates(uri: str, path: Path, before: dict[str, str]) -> int:
-    """Kill updates at random moments until one gets through, or there were enough; returns how many were killed."""
-    chance, command = random.Random(RUNS), [sys.executable, "-m", "runlore.cli.main", "db", "migrate", "--store", uri]
-    began = time.monotonic()
-    subprocess.run([*command[:4], "status", "--store", uri], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    start = time.monotonic() - began  # without the update
-    for number in range(size(4, 20)):
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-            time.sleep(start * chance.uniform(0.6, 1.1))
-            process.kill()
-        with querying(uri, path) as query:
-            assert digest(query) == before
-            if version(query) == NEWEST:
-                return number
-            assert version(query) == 1
-    return size(4, 20)
+def _update(uri: str) -> list[str]:
+    return [sys.executable, "-m", "runlore.cli.main", "db", "migrate", "--store", uri]
+
+
+def _at_it(query: Query, directory: Path) -> bool:
+    """Whether an update has begun: the copy of the file is being made, or the lock on PostgreSQL is taken."""
+    if (directory / "runlore.db").exists():
+        return any(directory.glob("*.bak*"))
+    return bool(
+        query(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE "
+            "datname = current_database())"
+        )
+    )
 
 
 def _start_two(uri: str, directory: Path) -> None:
