@@ -61,11 +61,11 @@ def read_cells(
     parts = list(_folded_cells(source, axis, window, need)) if source.folded else []
     if loose is not None:
         x, values = loose
-        parts.append(points(x.astype(np.float64), values))
-    cells = in_order(Cells(*(np.concatenate([part[column] for part in parts]) for column in range(4))))
-    if need.size > 1 and loose is not None and len(loose[0]) > need.size:
-        return _merged(cells, need.size)
-    return cells
+        single = in_order(points(x.astype(np.float64), values))
+        parts.append(_merged(single, need.size) if need.size > 1 else single)
+    if not parts:
+        return points(np.empty(0), np.empty(0))
+    return in_order(Cells(*(np.concatenate([part[column] for part in parts]) for column in range(4))))
 
 
 def _folded_cells(source: Source, axis: Axis, window: tuple[int, int], need: Need) -> list[Cells]:
@@ -124,7 +124,10 @@ def in_order(cells: Cells) -> Cells:
     """Cells in the order of x; those with the same x stay in their order."""
     import numpy as np
 
-    order = np.argsort(cells.least + cells.end, kind="stable")
+    middles = cells.least + cells.end
+    if (middles[1:] >= middles[:-1]).all():
+        return cells
+    order = np.argsort(middles, kind="stable")
     return Cells(*(column[order] for column in cells))
 
 
@@ -132,6 +135,8 @@ def _merged(cells: Cells, size: int) -> Cells:
     """Neighbouring cells taken together where they have fewer than `size` points."""
     import numpy as np
 
+    if not len(cells.number):
+        return cells
     numbers = (np.cumsum(cells.number) - cells.number) // size
     cuts = np.flatnonzero(np.diff(numbers, prepend=-1))
     return Cells(

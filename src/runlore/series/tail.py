@@ -23,6 +23,8 @@ def gather(rows: Iterable[bytes], wanted: set[int]) -> dict[int, Points]:
     import numpy as np
 
     numbers, points = gather_all(rows)
+    if len(wanted) == 1 and len(numbers) and (numbers == next(iter(wanted))).all():
+        return {next(iter(wanted)): points}
     if len(wanted) > 4:
         among = np.flatnonzero(np.isin(numbers, np.fromiter(wanted, np.int64)))
         numbers, points = numbers[among], take(points, among)
@@ -41,12 +43,14 @@ def gather_all(rows: Iterable[bytes]) -> tuple[NDArray[Any], Points]:
     columns = tuple(np.empty(size, kind) for kind in (np.int64, np.int64, np.int64, np.float64))
     references: dict[int, Reference | None] = {}
     for numbers, parts, known in _read(rows):
-        count = int(counts[numbers[0]])
-        places = (firsts[numbers][:, None] + np.arange(count)).ravel()
+        first, count = int(firsts[numbers[0]]), int(counts[numbers[0]])
+        places: Any = slice(first, first + count * len(numbers))
+        if numbers[-1] - numbers[0] >= len(numbers):  # with other rows in between
+            places = (firsts[numbers][:, None] + np.arange(count)).ravel()
         for column, part in zip(columns, parts, strict=True):
             column[places] = np.asarray(part).ravel()
         if known is not None:
-            references.update(zip(places.tolist(), known, strict=True))
+            references.update(enumerate(known, first))
     series, steps, times, values = columns
     return series, Points(steps, times, values, [references.get(place) for place in range(size)] if references else None)
 

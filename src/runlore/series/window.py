@@ -101,6 +101,27 @@ def extent(source: Source, axis: Axis) -> tuple[int, int] | None:
     return int(page[f"min_{axis}"].min()), int(page[f"max_{axis}"].max())
 
 
+def points_between(source: Source, axis: Axis, low: int, high: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """x and values of the folded points with `low` ≤ x ≤ `high`, in order of arrival."""
+    import numpy as np
+
+    parts: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0, np.int64), np.empty(0))]
+    if source.folded:
+        level = levels(source.folded)[-1]
+        numbers = np.arange(node_count(source.folded, level))
+        while len(numbers):
+            nodes = read_nodes(source, level, numbers, frozenset((f"min_{axis}", f"max_{axis}")))
+            numbers = numbers[(nodes[f"max_{axis}"] >= low) & (nodes[f"min_{axis}"] <= high)]
+            if level == LOWEST:
+                parts += points_below(source, numbers)
+                break
+            down = min(_STRIDE, level - LOWEST)
+            level, numbers = level - down, children(numbers, down, node_count(source.folded, level - down))
+    x, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    mask = (x >= low) & (x <= high)
+    return x[mask], values[mask]
+
+
 def read_nodes(source: Source, level: int, numbers: NDArray[Any], names: frozenset[str]) -> dict[str, NDArray[Any]]:
     """Columns of some nodes of a level."""
     import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runlore.api.series import QuerySeries
@@ -12,8 +13,7 @@ from runlore.series.cells import Cells, Need, read_cells
 from runlore.series.chunk import CHUNK_POINTS, Block, Points
 from runlore.series.frame import EXACT_ENTRIES, AnyGrid, Buckets, Edges, choose_grid, inside
 from runlore.series.joined import FloatEdges, Pairs, join, one_each
-from runlore.series.tail import concatenate
-from runlore.series.window import BLUR, Axis, extent, fill
+from runlore.series.window import BLUR, Axis, extent, fill, points_between
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.points import tail_of
 from runlore.store.sql.run_rows import run_key
@@ -101,10 +101,19 @@ class StoredLine:
 
     def extent(self) -> tuple[int, int]:
         """See `Line`."""
-        ends = list(extent(self, self.axis) or ())
-        if self.tail is not None:
-            ends += [int(self.x(self.tail).min()), int(self.x(self.tail).max())]
-        return min(ends) - self.shift, max(ends) - self.shift
+        low, high = self._extent
+        return low - self.shift, high - self.shift
+
+    @cached_property
+    def _extent(self) -> tuple[int, int]:
+        ends = [*(extent(self, self.axis) or ()), *(self._tail_extent if self.tail is not None else ())]
+        return min(ends), max(ends)
+
+    @cached_property
+    def _tail_extent(self) -> tuple[int, int]:
+        assert self.tail is not None
+        x = self.x(self.tail)
+        return int(x.min()), int(x.max())
 
     def fill(self, grid: AnyGrid, blurred: bool = False) -> Buckets:
         """See `Line`."""
@@ -120,14 +129,21 @@ class StoredLine:
     def _fill(self, grid: AnyGrid, blurred: bool) -> tuple[Buckets, bool]:
         buckets = Buckets(grid.size)
         was_blurred = fill(buckets, self, self.axis, grid, self.shift, blurred)
-        if self.tail is not None:
+        if (
+            self.tail is not None
+            and self._tail_extent[1] >= grid.start + self.shift
+            and self._tail_extent[0] <= grid.end + self.shift
+        ):
             buckets.add_points(grid.places(self.x(self.tail), self.shift), self.tail.values)
         return buckets, was_blurred
 
     def cells(self, grid: AnyGrid, need: Need) -> Cells:
         """See `Line`."""
-        loose = None if self.tail is None else (self.x(self.tail), self.tail.values)
-        cells = read_cells(self, loose, self.axis, (grid.start + self.shift, grid.end + self.shift), need)
+        window = grid.start + self.shift, grid.end + self.shift
+        loose = None
+        if self.tail is not None and (need.behind or self._tail_extent[0] <= window[1]):
+            loose = self.x(self.tail), self.tail.values
+        cells = read_cells(self, loose, self.axis, window, need)
         return cells._replace(least=cells.least - self.shift, end=cells.end - self.shift)
 
     def before(self, start: int) -> Buckets:
@@ -139,16 +155,13 @@ class StoredLine:
 
     def points(self, low: int, high: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `Line`."""
+        import numpy as np
+
         low, high = max(low + self.shift, -(2**63)), min(high + self.shift, 2**63 - 1)
-        rows = []
-        if self.folded:
-            rows = self._db.all(
-                "SELECT data FROM metric_chunk WHERE run_key = ? AND series = ? "
-                f"AND max_{self.axis} >= ? AND min_{self.axis} <= ? ORDER BY first_index",
-                (self._run_key, self.series, low, high),
-            )
-        points = concatenate([*[Block(data).points for (data,) in rows], *([self.tail] if self.tail is not None else [])])
-        x, values = inside(points, self.x(points), low, high)
+        x, values = points_between(self, self.axis, low, high)
+        if self.tail is not None:
+            loose_x, loose = inside(self.tail, self.x(self.tail), low, high)
+            x, values = np.concatenate((x, loose_x)), np.concatenate((values, loose))
         return x - self.shift, values
 
     def pages(self, level: int, numbers: list[int], names: frozenset[str]) -> dict[str, NDArray[Any]]:
