@@ -38,11 +38,11 @@ _DEEP = [RUN, *(run_source(f"r{depth}") for depth in range(1, 9))]
 
 class RunConditions(Conditions):
     """Conditions on runs. `scope` is a condition that all runs in question satisfy, on the outermost level; what is computed in
-    Python is computed for those alone, once, and kept in `computed`."""
+    Python is computed for those alone, once, and kept in `computed`. `scan` says that all of them will be tested."""
 
-    def __init__(self, db: Transaction, scope: Sql, computed: Computed, depth: int = 0) -> None:
+    def __init__(self, db: Transaction, scope: Sql, computed: Computed, depth: int = 0, scan: bool = False) -> None:
         super().__init__(db, _DEEP[depth])
-        self.scope, self.computed, self.depth = scope, computed, depth
+        self.scope, self.computed, self.depth, self.scan = scope, computed, depth, scan
 
     def condition(self, tree: Expression) -> Sql:
         """A condition on the candidate row."""
@@ -57,7 +57,7 @@ class RunConditions(Conditions):
             case And(parts) if self.depth == 0 and any(map(is_computed, parts)):
                 plain = [part for part in parts if not is_computed(part)]
                 scope = both([self.scope, *map(self.condition, plain)])
-                inner = RunConditions(self.db, scope, self.computed)
+                inner = RunConditions(self.db, scope, self.computed, scan=self.scan)
                 return both([*map(self.condition, plain), *(inner.condition(part) for part in parts if is_computed(part))])
         return super().condition(tree)
 
@@ -76,15 +76,29 @@ class RunConditions(Conditions):
         return RunConditions(self.db, Sql(f"{alias}.deleted_time IS NULL"), self.computed, self.depth + 1)
 
     def _has_child(self, part: Expression) -> Sql:
-        inner, parent = self._inner(), self.source.alias  # without `substr` on both sides SQLite would not use the index
+        inner, parent = self._inner(), self.source.alias
         child, tag = inner.source.alias, f"p{self.depth}"
         condition = inner.condition(part)
-        text = (
+        if self.scan and self.depth == 0 and self._are_most():
+            text = (
+                f"{parent}.run_id IN (SELECT {tag}.value FROM run {child} CROSS JOIN run_tag {tag} WHERE "
+                f"+{child}.deleted_time IS NULL AND {condition.text} AND {tag}.run_key = {child}.run_key "
+                f"AND {tag}.key = '{PARENT_TAG}')"
+            )
+            return Sql(text, condition.values)
+        text = (  # without `substr` on both sides SQLite would not use the index
             f"EXISTS (SELECT 1 FROM run_tag {tag} CROSS JOIN run {child} WHERE {tag}.key = '{PARENT_TAG}' "
             f"AND substr({tag}.value, 1, 32) = substr({parent}.run_id, 1, 32) AND {tag}.value = {parent}.run_id "
             f"AND {child}.run_key = {tag}.run_key AND {child}.deleted_time IS NULL AND {condition.text})"
         )
         return Sql(text, condition.values)
+
+    def _are_most(self) -> bool:
+        """Whether so many of all runs are to be tested that going through all children once costs less than looking for the
+        children of each (100,000 runs: 100 ms against 580)."""
+        tested = self.db.one(f"SELECT COUNT(*) FROM run {self.source.alias} WHERE {self.scope.text}", self.scope.values)
+        every = self.db.one("SELECT COUNT(*) FROM run")
+        return tested is not None and every is not None and 5 * tested[0] > every[0]
 
     def _parent_matches(self, part: Expression) -> Sql:
         """The parents come first: there are few of them beside the runs."""

@@ -97,7 +97,8 @@ class RunSearch(msgspec.Struct, frozen=True):
         """The condition on `run r`. For a scan a clause that few runs satisfy leads, and the plus keeps it from following the
         index in order of time, which is out of step with the tables that it looks things up in."""
         looks_up = self.tree != EVERYTHING or any(order.field.kind != "attribute" for order in self._orders)
-        condition = RunConditions(db, self._scope(db, "" if self._single else "+"), self.computed).condition(self.tree)
+        scope = self._scope(db, "" if self._single else "+")
+        condition = RunConditions(db, scope, self.computed, scan=scan and few is None).condition(self.tree)
         parts = [self._scope(db, "+" if scan and looks_up and few is None else ""), condition]
         return both(parts if few is None else [few.runs, *parts])
 
