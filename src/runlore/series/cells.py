@@ -89,7 +89,8 @@ def _folded_cells(source: Source, axis: Axis, window: tuple[int, int], need: Nee
         numbers = numbers[reached & ~final]
         if level == LOWEST:
             break
-        down = min(_STRIDE, level - lowest) or 1
+        most = 2 * len(numbers) > node_count(source.folded, level)  # levels between would tell nothing
+        down = level - lowest if most else min(_STRIDE, level - lowest)
         level, numbers = level - down, children(numbers, down, node_count(source.folded, level - down))
     return [Cells(*(column[part.number > 0] for column in part)) for part in parts]
 
@@ -132,13 +133,12 @@ def in_order(cells: Cells) -> Cells:
 
 
 def _merged(cells: Cells, size: int) -> Cells:
-    """Neighbouring cells taken together where they have fewer than `size` points."""
+    """Cells of one point each taken together, `size` at a time."""
     import numpy as np
 
     if not len(cells.number):
         return cells
-    numbers = (np.cumsum(cells.number) - cells.number) // size
-    cuts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    cuts = np.arange(0, len(cells.number), size)
     return Cells(
         np.minimum.reduceat(cells.least, cuts),
         np.maximum.reduceat(cells.end, cuts),
