@@ -21,9 +21,6 @@ import type {
   TrashItem,
 } from "./types";
 
-/** How often something that runs is looked at again. */
-export const LIVE_MS = 2500;
-
 type Sparse<T> = { [K in keyof T]?: T[K] };
 
 export const experimentsQuery = queryOptions({
@@ -37,7 +34,6 @@ export const experimentsQuery = queryOptions({
       ...row,
     })) as ExperimentSummary[];
   },
-  refetchInterval: (query) => (query.state.data?.some((row) => row.running_count > 0) ? LIVE_MS : false),
 });
 
 export const experimentQuery = (experimentId: string) =>
@@ -115,15 +111,13 @@ export const overviewQuery = (runId: string) =>
       const reply = await get<Sparse<RunOverview>>(`/api/v1/runs/${encodeURIComponent(runId)}/overview`, {}, signal);
       return { metrics: [], children: [], model_versions: [], ...reply } as unknown as RunOverview;
     },
-    refetchInterval: (query) => (query.state.data?.run.info.status === "RUNNING" ? LIVE_MS : false),
   });
 
-export const seriesQuery = (query: QuerySeries, live: boolean) =>
+export const seriesQuery = (query: QuerySeries) =>
   queryOptions({
     queryKey: ["series", query],
     queryFn: ({ signal }) => querySeries(query, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: live ? LIVE_MS : false,
   });
 
 /** Files and folders directly under `path`; 10,000 at most. */

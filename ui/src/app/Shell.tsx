@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useParams, useRouterState } from "@tanstack/react-router";
 import { Boxes, ChevronRight, FlaskConical, Keyboard, Monitor, Moon, Sun, Trash2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
+import { useConnected } from "@/api/live";
 import { experimentQuery, overviewQuery } from "@/api/queries";
 import { IconButton } from "@/components/Button";
 import { Notices } from "@/components/Notices";
@@ -35,6 +36,7 @@ export function Shell() {
         <header className={styles.bar}>
           <Breadcrumb />
           <span className={styles.tools}>
+            <Connection />
             <ThemeButton />
             <IconButton label="Keyboard shortcuts" onClick={() => setHelp(true)}>
               <Keyboard size={16} strokeWidth={1.5} />
@@ -90,6 +92,16 @@ function Rail() {
   );
 }
 
+/** Says when the page no longer hears the server. */
+function Connection() {
+  const connected = useConnected();
+  return (
+    <span className={styles.live} data-connected={connected} role={connected ? undefined : "status"}>
+      {connected ? <span className="visually-hidden">Live</span> : "No connection: what you see may be old"}
+    </span>
+  );
+}
+
 function ThemeButton() {
   const { choice } = useTheme();
   const Icon = { system: Monitor, light: Sun, dark: Moon }[choice];
@@ -110,7 +122,7 @@ function Breadcrumb() {
   const { exp, run, name } = useParams({ strict: false });
   const path = useRouterState({ select: (state) => state.location.pathname });
   const experiment = useQuery({ ...experimentQuery(exp ?? ""), enabled: Boolean(exp) });
-  const overview = useQuery({ ...overviewQuery(run ?? ""), enabled: Boolean(run), refetchInterval: false });
+  const overview = useQuery({ ...overviewQuery(run ?? ""), enabled: Boolean(run) });
   const separator = <ChevronRight size={14} strokeWidth={1.5} aria-hidden="true" />;
   return (
     <nav className={styles.crumbs} aria-label="Breadcrumb">

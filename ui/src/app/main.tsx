@@ -5,6 +5,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import "./tokens.css";
+import { listen } from "@/api/live";
 import { listenForKeys } from "@/lib/keys";
 import { fromHash } from "./hash";
 import { queryClient, router } from "./router";
@@ -13,6 +14,7 @@ import { queryClient, router } from "./router";
 const meant = fromHash(window.location.hash);
 if (meant) window.history.replaceState(null, "", meant);
 listenForKeys();
+listen(queryClient);
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -30,14 +30,13 @@ export interface ChartCardProps {
   /** The part of x that all cards of the page show. */
   zoom: [number, number] | null;
   onZoom: (zoom: [number, number] | null) => void;
-  live: boolean;
 }
 
 const HEIGHT = 220;
 const TALL = 460;
 
 export function ChartCard(props: ChartCardProps) {
-  const { metric, runs, groups, own, onOwn, live } = props;
+  const { metric, runs, groups, own, onOwn } = props;
   const [tall, setTall] = useState(false);
   const [table, setTable] = useState(false);
   const card = useRef<HTMLElement>(null);
@@ -51,7 +50,7 @@ export function ChartCard(props: ChartCardProps) {
     [metric, runs, groups, settings, zoom],
   );
   const query = useQuery({
-    ...seriesQuery(request, live && !zoom),
+    ...seriesQuery(request),
     enabled: near && runs.length > 0,
     placeholderData: keepPreviousData,
   });

@@ -21,21 +21,11 @@ interface ChartsPanelProps {
   groups?: readonly ChartGroup[];
   search: ChartsSearch;
   onSearch: (change: Partial<ChartsSearch>) => void;
-  live: boolean;
   /** More controls, beside those of the charts. */
   tools?: React.ReactNode;
 }
 
-export function ChartsPanel({
-  metrics,
-  note,
-  runs,
-  groups: chartGroups,
-  search,
-  onSearch,
-  live,
-  tools,
-}: ChartsPanelProps) {
+export function ChartsPanel({ metrics, note, runs, groups: chartGroups, search, onSearch, tools }: ChartsPanelProps) {
   const wanted = search.m ?? "";
   const groups = useMemo(() => groupMetrics(metrics, wanted), [metrics, wanted]);
   const settings = useMemo(() => pageSettings(search), [search]);
@@ -93,7 +83,6 @@ export function ChartsPanel({
               metrics={names}
               zoom={zoom}
               onZoom={(next) => onSearch({ zoom: next ?? undefined })}
-              live={live}
             />
           ))}
         </Section>

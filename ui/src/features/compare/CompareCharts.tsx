@@ -55,7 +55,6 @@ export default function CompareCharts({ runs, search, onChange }: CompareChartsP
         runs={charted}
         search={search}
         onSearch={onChange}
-        live={runs.some((run) => run.status === "RUNNING")}
         tools={
           <label className={styles.check}>
             <input

@@ -38,7 +38,6 @@ export default function ChartsTab({ overview }: { overview: RunOverview }) {
       runs={runs}
       search={search}
       onSearch={(next) => navigate({ search: (old) => ({ ...old, ...next }), replace: true })}
-      live={info.status === "RUNNING"}
     />
   );
 }

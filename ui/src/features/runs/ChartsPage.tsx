@@ -5,7 +5,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ChartLine } from "lucide-react";
 import { useMemo } from "react";
 import { useLoggedMetrics } from "@/api/metrics";
-import { columnsQuery, LIVE_MS, runsQuery } from "@/api/queries";
+import { columnsQuery, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import { ChartsPanel } from "@/charts/ChartsPanel";
 import { groupRuns } from "@/charts/grouping";
@@ -46,7 +46,6 @@ export function ChartsPage() {
   }, [runs.data, by]);
   const change = (next: Partial<ChartsSearch & RunsSearch>) =>
     navigate({ search: (old) => ({ ...old, ...next }), replace: true });
-  const live = shown.some((run) => run.status === "RUNNING");
   const error = runs.error ?? logged.error;
   return (
     <Page fixed head={<ExperimentHead experimentId={exp} page="Charts" />}>
@@ -125,7 +124,6 @@ export function ChartsPage() {
               groups={groups}
               search={search}
               onSearch={change}
-              live={live}
             />
           )}
         </div>
@@ -146,7 +144,6 @@ function useShown(exp: string, search: RunsSearch, most: number, by: readonly st
       limit: chosen ? chosen.length : most,
     }),
     placeholderData: keepPreviousData,
-    refetchInterval: (query) => (query.state.data?.columns["attributes.status"]?.includes("RUNNING") ? LIVE_MS : false),
   });
   const ids = useMemo(() => runs.data?.run_ids ?? NOBODY, [runs.data]);
   const styleOf = useRunStyles(exp, ids);

@@ -17,7 +17,7 @@ interface MoveDialogProps {
 export default function MoveDialog({ chosen, count, onDone, onClose }: MoveDialogProps) {
   const [target, setTarget] = useState("");
   const [busy, setBusy] = useState(false);
-  const { data } = useQuery({ ...experimentsQuery, refetchInterval: false });
+  const { data } = useQuery(experimentsQuery);
   const change = useChange();
   const others = (data ?? []).filter((row) => row.experiment_id !== chosen.experimentId);
   const name = others.find((row) => row.experiment_id === target)?.name;

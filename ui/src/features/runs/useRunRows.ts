@@ -1,9 +1,9 @@
-/** The rows of the runs table: windows of 200 fetched as they come into sight, refreshed while something runs. */
+/** The rows of the runs table: windows of 200 fetched as they come into sight, and again when the server says that they changed. */
 
 import { useQueries, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { lastChange } from "@/api/changes";
-import { fetchRuns, LIVE_MS } from "@/api/queries";
+import { fetchRuns } from "@/api/queries";
 import type { QueryRuns } from "@/api/types";
 import type { SortKey } from "@/lib/search";
 import { type Arranged, arrange, Layout } from "@/lib/tree";
@@ -87,13 +87,11 @@ export function useRunRows(view: View): RunRows {
   const wanted = useMemo(() => windowsIn(visible), [visible]);
   // What is on screen: kept across refreshes, so that rows move only when they may.
   const shown = useRef({ key: "", windows: new Map<number, TableWindow>(), moved: new Set<number>(), settledAt: 0 });
-  const [anyRunning, setAnyRunning] = useState(false);
 
   const results = useQueries({
     queries: wanted.map((index) => ({
       queryKey: ["runs", base, index],
       queryFn: ({ signal }: { signal: AbortSignal }) => fetchRuns({ ...base, offset: index * WINDOW }, signal),
-      refetchInterval: anyRunning ? LIVE_MS : (false as const),
       retry: false,
       staleTime: 1000,
     })),
@@ -126,7 +124,6 @@ export function useRunRows(view: View): RunRows {
   const stamp = `${state.key}${results.map((result) => result.dataUpdatedAt).join()}${[...state.moved].join()}`;
   const total = [...state.windows.values()].at(-1)?.total ?? 0;
   const running = [...state.windows.values()].some((each) => each.columns["attributes.status"]?.includes("RUNNING"));
-  useEffect(() => setAnyRunning(running), [running]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `stamp` stands for the windows
   const picture = useMemo(() => draw(state.windows, total, view.tree, folded), [stamp, total, view.tree, folded]);

@@ -161,7 +161,7 @@ async function restoreItems(items: readonly TrashItem[]): Promise<number> {
 }
 
 function useExperimentNames(): ReadonlyMap<string, string> {
-  const { data } = useQuery({ ...experimentsQuery, refetchInterval: false });
+  const { data } = useQuery(experimentsQuery);
   return useMemo(() => new Map(data?.map((row) => [row.experiment_id, row.name])), [data]);
 }
 
