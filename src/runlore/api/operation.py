@@ -186,11 +186,18 @@ def decode(raw: bytes, type_: type[Any]) -> Any:
     try:
         if b"\\u0000" in raw:
             _refuse_nul(msgspec.json.decode(raw))
-        return msgspec.json.decode(raw, type=type_, strict=False)
+        return (_decoders.get(type_) or _new_decoder(type_)).decode(raw)
     except msgspec.ValidationError as error:
         raise refusal(error, lambda: msgspec.json.decode(raw), _is_batch(type_)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _new_decoder(type_: type[Any]) -> msgspec.json.Decoder[Any]:
+    return _decoders.setdefault(type_, msgspec.json.Decoder(type_, strict=False))
 
 
 def _refuse_nul(value: Any) -> None:

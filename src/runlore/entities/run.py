@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from runlore.entities.value import Entity
 
 
-class Metric(Entity, gc=False):
+class Metric(Entity, gc=False, kw_only=False):
     """One point of a metric: value (NaN and infinities allowed), Unix milliseconds, step."""
 
     key: str
