@@ -46,9 +46,8 @@ class FileDigest(msgspec.Struct, frozen=True):
 
 
 class Seal(msgspec.Struct, frozen=True):
-    """The HMAC over the files, and which key made it."""
+    """The HMAC over the files."""
 
-    key_id: str
     hmac_sha256: str
 
 
@@ -69,7 +68,7 @@ def write_manifest(directory: Path, seal: bool = True) -> str:
     made: Seal | None = None
     try:
         key = installation_key(create=True) if seal else None
-        made = Seal(_key_id(key), _hmac(key, files)) if key else None
+        made = Seal(_hmac(key, files)) if key else None
     except OSError as error:
         _log.warning(
             "This model is not sealed: no key at %s (%s). It will load as if it came from elsewhere.", key_path(), error
@@ -201,10 +200,6 @@ def _create_key(path: Path) -> None:
             os.link(name, path)
     finally:
         os.unlink(name)
-
-
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"runlore key id\n" + key).hexdigest()[:16]
 
 
 def _hmac(key: bytes, files: dict[str, FileDigest]) -> str:
