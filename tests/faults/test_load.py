@@ -70,7 +70,7 @@ def test_many_writers_and_readers_and_no_error(tmp_path: Path) -> None:
 def test_too_many_are_told_to_come_back_and_cost_no_memory(tmp_path: Path) -> None:
     """Another process holds the database's lock for a moment: requests pile up to the limit, the rest is refused at once."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    surplus = 300
+    surplus = size(300, 3_000)
     if limits[1] != resource.RLIM_INFINITY and limits[1] < MAX_REQUESTS + surplus + 500:
         pytest.skip(f"only {limits[1]} files may be open (ulimit -n)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_REQUESTS + surplus + 500, limits[1]))
