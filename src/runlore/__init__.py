@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     )
     from runlore.fluent.search import search_runs
     from runlore.fluent.series import query_series
+    from runlore.frameworks import autolog
     from runlore.mlflow_alias import install_as_mlflow
     from runlore.system_metrics import (
         disable_system_metrics_logging,
@@ -150,6 +151,7 @@ _NAMES = {
     "fluent.runs": """
         ActiveRun active_run delete_run end_run get_parent_run get_run last_active_run restore_run start_run""",
     "fluent.search": "search_runs",
+    "frameworks": "autolog",
     "fluent.series": "query_series",
     "mlflow_alias": "install_as_mlflow",
     "system_metrics": """
@@ -169,6 +171,7 @@ __all__ = [
     "__version__",
     "active_run",
     "artifacts",
+    "autolog",
     "clear_active_model",
     "client",
     "compare_runs",

@@ -127,9 +127,8 @@ class _Mlflow(ModuleType):
             raise AttributeError(name)
         runlore = import_module("runlore")
         if name in ("all", "install_as_mlflow") or not hasattr(runlore, name):
-            hint = ". hint: MLflow itself does, logging to a `runlore server`" if name == "autolog" else ""
             raise AttributeError(
-                f"module 'mlflow' has no attribute {name!r}: Runlore, which stands in for it, does not offer it{hint}"
+                f"module 'mlflow' has no attribute {name!r}: Runlore, which stands in for it, does not offer it"
             )
         value = getattr(runlore, name)
         self.__dict__[name] = value  # so that it is there when Python shuts down and imports nothing any more

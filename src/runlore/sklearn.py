@@ -10,6 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from runlore.autologging.estimators import FitWatcher, watch_estimators
+from runlore.autologging.patch import warn
+from runlore.autologging.session import Options
 from runlore.exceptions import InvalidParameter, MissingDependency
 from runlore.models.flavor import Destination, Extras, fetch, log, save
 from runlore.models.model import Model, ModelInfo
@@ -211,3 +214,38 @@ class _Writer:
                 "serialization_format='cloudpickle' to keep it as a pickle, which others load only with their consent."
             ) from error
         return self.trusted or untrusted_types(path) or None
+
+
+def autolog(
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    max_tuning_runs: int | None = 5,
+    log_post_training_metrics: bool = True,
+    serialization_format: str = SERIALIZATION_FORMAT_CLOUDPICKLE,
+    registered_model_name: str | None = None,
+    pos_label: Any = None,
+    extra_tags: dict[str, str] | None = None,
+) -> None:
+    """Keep a run of every `fit` from now on: params, training metrics, model, dataset, pictures; of a search its candidates.
+
+    A fit goes into the active run, or into one of its own. `exclusive` leaves runs of yours alone. A search has runs of its
+    best `max_tuning_runs` candidates below it (None: of all). `pos_label` is the positive class of two. Metrics that you
+    compute after a training are not recorded, so `log_post_training_metrics` changes nothing yet; nor does
+    `disable_for_unsupported_versions`: every version from 1.4 on is tried. `silent` keeps warnings to itself.
+    """
+    warn(not silent)
+    options = Options(log_input_examples, log_model_signatures, log_models, log_datasets, exclusive, extra_tags, disable)
+
+    def logged(model: Any, name: str, signature: Any, input_example: Any) -> ModelInfo:
+        return log_model(
+            model, name=name, signature=signature, input_example=input_example, serialization_format=serialization_format,
+            registered_model_name=registered_model_name if name == "model" else None,
+        )  # fmt: skip
+
+    watch_estimators(FitWatcher(options, logged, max_tuning_runs, pos_label))

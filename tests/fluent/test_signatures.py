@@ -65,7 +65,6 @@ INTERNAL = "not a documented function"
 
 MISSING: dict[str, str] = {
     "add_databricks_profile_info_to_artifact_uri": DATABRICKS,
-    "autolog": LATER,
     "context": INTERNAL,
     "create_webhook": LATER,
     "delete_webhook": LATER,
