@@ -7,7 +7,8 @@ environment variables whose names say that they are secret. A secret of no known
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 MASK = "***"
 
@@ -19,13 +20,23 @@ _NAME = re.compile(
 )
 _HARMLESS = re.compile(r"tokeni[sz]|max_?(?:new_?)?tokens|num_?tokens|tokens?_?per|_tokens$|^pwd$|^oldpwd$", re.IGNORECASE)
 _URL_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{0,20}://)[^\s/@'\"]{1,500}@")
-_SHAPES = re.compile(
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bgh[opusr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}|\bglpat-[\w\-]{16,100}"
-    r"|\bhf_[A-Za-z0-9]{20,100}|\bsk-[A-Za-z0-9_\-]{20,200}|\bxox[abprs]-[\w\-]{10,200}"
-    r"|\beyJ[\w\-]{10,2000}\.[\w\-]{10,4000}\.[\w\-]{10,2000}"
-    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
-)
+_SHAPES = {
+    literal: re.compile(pattern)
+    for literal, pattern in (
+        ("AKIA", r"\bAKIA[A-Z0-9]{16}\b"),
+        ("ASIA", r"\bASIA[A-Z0-9]{16}\b"),
+        ("gh", r"\bgh[opusr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}"),
+        ("glpat-", r"\bglpat-[\w\-]{16,100}"),
+        ("hf_", r"\bhf_[A-Za-z0-9]{20,100}"),
+        ("sk-", r"\bsk-[A-Za-z0-9_\-]{20,200}"),
+        ("xox", r"\bxox[abprs]-[\w\-]{10,200}"),
+        ("eyJ", r"\beyJ[\w\-]{10,2000}\.[\w\-]{10,4000}\.[\w\-]{10,2000}"),
+    )
+}
+"""Well-known tokens, each with a text that every one of them holds: most texts hold none, which is found out quickly."""
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?")
+_WORDS = ("key", "passw", "pwd", "passphrase", "credential", "bearer", "cookie", "dsn", "auth", "secret", "token")
+"""Every secret name holds one of these."""
 _ASSIGNED = re.compile(
     r"(?P<name>[\"']?[A-Za-z_][\w.\-]{0,80}[\"']?)(?P<sign>\s{0,4}[:=]\s{0,4})(?P<quote>[\"'])(?P<value>[^\"'\n]{1,2000})(?P=quote)"
 )
@@ -49,10 +60,24 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
     """A text (source code, a patch, a log) with the secrets in it masked; `secrets` are values that are known to be such."""
     for value in secrets:
         text = text.replace(value, MASK)
-    text = _SHAPES.sub(MASK, text)
-    text = _URL_USER.sub(lambda found: f"{found['scheme']}{MASK}@", text)
-    text = _LINE.sub(lambda found: f"{found['name']}={MASK}" if is_secret_name(found["name"]) else found[0], text)
-    return _ASSIGNED.sub(_masked_assignment, text)
+    if "-----BEGIN" in text:
+        text = _PRIVATE_KEY.sub(MASK, text)
+    for literal, shape in _SHAPES.items():
+        if literal in text:
+            text = _by_line(text, literal, partial(shape.sub, MASK))
+    if "://" in text:
+        text = _by_line(text, "://", lambda line: _URL_USER.sub(lambda found: f"{found['scheme']}{MASK}@", line))
+    lines = text.split("\n")
+    for at, line in enumerate(lines):
+        low = line.lower()
+        if any(word in low for word in _WORDS):
+            lines[at] = _ASSIGNED.sub(_masked_assignment, _LINE.sub(_masked_line, line))
+    return "\n".join(lines)
+
+
+def _by_line(text: str, literal: str, masked: Callable[[str], str]) -> str:
+    """Mask the lines that hold a text. Searching the others by expressions would hold up the training's own thread."""
+    return "\n".join(masked(line) if literal in line else line for line in text.split("\n"))
 
 
 def mask_arguments(arguments: Sequence[str], secrets: Iterable[str] = ()) -> list[str]:
@@ -86,6 +111,10 @@ def secret_values(environment: Mapping[str, str]) -> list[str]:
         if is_secret_name(name) and len(value) >= SHORTEST and not value.isdigit() and not value.startswith(("/", "~", "."))
     }
     return sorted(found, key=len, reverse=True)
+
+
+def _masked_line(found: re.Match[str]) -> str:
+    return f"{found['name']}={MASK}" if is_secret_name(found["name"]) else found[0]
 
 
 def _masked_assignment(found: re.Match[str]) -> str:
