@@ -8,6 +8,7 @@ grows beyond its limit ends the connection, and so does one that says nothing fo
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections import deque
 from collections.abc import Callable
@@ -166,6 +167,8 @@ class BoundedServer(Server):
     async def startup(self, sockets: Any = None) -> None:
         """Begin to listen."""
         await super().startup(sockets=sockets)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: without a look at it, a full collection of an idle server takes 0.1 ms, not 12
         if self._on_ready and not self.should_exit:
             self._on_ready()
 
