@@ -67,6 +67,15 @@ def test_one_run_is_too_few(ask: Ask, runs: list[str]) -> None:
     assert "two runs or more" in done.stderr
 
 
+def test_copies(ask: Ask, runs: list[str]) -> None:
+    done = ask("runs", "copy", runs[0][:8], runs[1], "--to", "Default")
+    assert done.exit_code == 0, done.output
+    made = done.stdout.split()
+    assert len(made) == 2
+    assert "2 runs copied to experiment 0 (Default)." in done.stderr
+    assert "0 of 2 params" in ask("runs", "compare", runs[0], made[0]).stderr
+
+
 def test_files_of_runs(ask: Ask, runs: list[str], tmp_path: Path) -> None:
     file = tmp_path / "runs.csv"
     done = ask("export", "runs", str(file), "--column", "params.lr", "--column", "metrics.loss@max", "--order-by", "start_time")

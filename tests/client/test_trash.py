@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,23 @@ def test_many_runs_at_once(client: RunloreClient) -> None:
     assert client.move_runs(ids[:1], other) == ids[:1]
     assert client.move_found_runs(["0"], other) == ids[1:2]
     assert client.get_run(ids[1]).info.experiment_id == other
+
+
+def test_copies_with_their_files(client: RunloreClient) -> None:
+    other = client.create_experiment("other")
+    run_id = client.create_run("0").info.run_id
+    client.log_text(run_id, "one", "a/b/one.txt")
+    client.log_text(run_id, "two", "two.txt")
+    client.log_metric(run_id, "loss", 0.5)
+    (copy,) = client.copy_runs([run_id], other)
+    assert client.export_points(io.BytesIO(), run_ids=[copy]) == 1
+    (bare,) = client.copy_runs([run_id], other, files=False)
+    client.delete_run(run_id)
+    client.purge_trash()
+    assert client.get_run(copy).data.metrics == {"loss": 0.5}
+    assert [item.path for item in client.list_artifacts(copy)] == ["a", "two.txt"]
+    assert Path(client.download_artifacts(copy, "a/b/one.txt")).read_text() == "one"
+    assert client.list_artifacts(bare) == []
 
 
 def test_views_and_notes(client: RunloreClient) -> None:

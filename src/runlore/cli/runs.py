@@ -9,6 +9,7 @@ from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
 from runlore.api.trash import MoveRuns
 from runlore.blobs.uri import open_blobs
 from runlore.cli.compare import compare
+from runlore.cli.copies import copy
 from runlore.cli.output import counted, plain, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
 from runlore.entities import Run
@@ -31,10 +32,12 @@ def runs() -> None:
       runlore runs delete 3f2a 91bc          `runlore gc` deletes for good
       runlore runs restore 3f2a
       runlore runs move 3f2a --to vegetables --children
+      runlore runs copy 3f2a --to vegetables
     """
 
 
 runs.add_command(compare)
+runs.add_command(copy)
 
 
 @runs.command("list")

@@ -14,6 +14,7 @@ from runlore.client.connection import (
     set_registry_uri,
     set_tracking_uri,
 )
+from runlore.client.copies import CopiesClient
 from runlore.client.experiments import ExperimentsClient
 from runlore.client.images import Image, ImagesClient
 from runlore.client.logged_models import LoggedModelsClient
@@ -50,6 +51,7 @@ class RunloreClient(
     CompareClient,
     NotesClient,
     TrashClient,
+    CopiesClient,
     LoggedModelsClient,
     ModelVersionsClient,
     WatchingClient,

@@ -76,7 +76,7 @@ class CompareClient(ClientBase):
             view_type=view_type_word(run_view_type),
             format=format,
         )
-        return written(path, lambda progress: export_runs(self.store.call, operation, progress))
+        return written(path, lambda progress: export_runs(self._call, operation, progress))
 
     def export_points(
         self,
@@ -96,4 +96,4 @@ class CompareClient(ClientBase):
             metrics=list(metrics),
             format=format,
         )
-        return written(path, lambda progress: export_points(self.store.call, operation, progress))
+        return written(path, lambda progress: export_points(self._call, operation, progress))

@@ -15,6 +15,7 @@ from runlore.store.sql import (
     bulk_edits,
     columns,
     compare,
+    copies,
     dashboard,
     delivery,
     events,
@@ -46,7 +47,7 @@ from runlore.store.sql.sqlite import SqliteDatabase
 
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
-    bulk_edits, columns, compare, dashboard, delivery, events, experiments, export, groups, histograms, inputs,
+    bulk_edits, columns, compare, copies, dashboard, delivery, events, experiments, export, groups, histograms, inputs,
     logged_models, metrics, notes, purge, registry, released, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 

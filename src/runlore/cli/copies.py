@@ -1,0 +1,37 @@
+"""`runlore runs copy`: runs once more, in another experiment."""
+
+from __future__ import annotations
+
+import click
+
+from runlore.api.copies import CopyRuns
+from runlore.cli.output import counted
+from runlore.cli.stores import (
+    artifacts_option,
+    complete_experiment,
+    complete_run,
+    find_experiment,
+    find_run,
+    opened,
+    store_option,
+)
+from runlore.client.copies import copy_files
+
+
+@click.command("copy")
+@click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@click.option("--to", "target", required=True, metavar="EXPERIMENT", shell_complete=complete_experiment, help="Where to.")
+@click.option("--no-files", is_flag=True, help="Leave the files out.")
+@artifacts_option
+@store_option
+def copy(run: tuple[str, ...], target: str, no_files: bool, artifacts: str | None, store: str | None) -> None:
+    """Copy runs to another experiment, with every metric point and their files, and print the new ids."""
+    with opened(store, artifacts) as opened_store:
+        found = [find_run(opened_store, text) for text in run]
+        experiment = find_experiment(opened_store, target)
+        made = opened_store.call(CopyRuns(run_ids=found, to_experiment_id=experiment.experiment_id)).run_ids
+        if not no_files:
+            copy_files(opened_store, found, made)
+    for run_id in made:
+        click.echo(run_id)
+    click.echo(f"{counted(len(made), 'run')} copied to experiment {experiment.experiment_id} ({experiment.name}).", err=True)
