@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_SNAPSHOT`: "0" records nothing of what produced a run; "git,packages" these parts; "-changes" all but this."""
     snapshot_env: str | None = None
     """`RUNLORE_SNAPSHOT_ENV`: further environment variables to record, "MY_SETTING,APP_*"."""
+    progress_bar: str | None = None
+    """"false": no line on the terminal says how far a large transfer is."""
     console: str | None = None
     """`RUNLORE_CONSOLE`: "0" keeps nothing of what is printed."""
     system_metrics: str | None = None
@@ -91,19 +93,20 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         username=value("USERNAME", "TRACKING_USERNAME"),
         password=value("PASSWORD", "TRACKING_PASSWORD"),
         token=value("TOKEN", "TRACKING_TOKEN"),
+        postgres_readers=env.get("RUNLORE_POSTGRES_READERS") or None,
         directory=env.get("RUNLORE_DIR") or None,
         spool_directory=env.get("RUNLORE_SPOOL_DIR") or None,
         state_directory=env.get("XDG_STATE_HOME") or None,
         strict=_true(env.get("RUNLORE_STRICT")),
         offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
-        postgres_readers=env.get("RUNLORE_POSTGRES_READERS") or None,
         inside_make=bool(env.get("MAKELEVEL")),
         no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),
         snapshot=env.get("RUNLORE_SNAPSHOT") or None,
         snapshot_env=env.get("RUNLORE_SNAPSHOT_ENV") or None,
+        progress_bar=value("ENABLE_ARTIFACTS_PROGRESS_BAR"),
         console=env.get("RUNLORE_CONSOLE") or None,
         system_metrics=first(SYSTEM_METRICS["enabled"]),
         system_metrics_interval=first(SYSTEM_METRICS["interval"]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -168,3 +170,41 @@ def test_local_paths_stay_where_they_are(tmp_path: Path) -> None:
     assert Path(copy).read_text() == "here"
     with pytest.raises(NotFound):
         artifacts.download_artifacts(str(tmp_path / "missing"))
+
+
+UPLOAD = """
+import sys
+from pathlib import Path
+from runlore import RunloreClient
+Path("large").mkdir()
+for name in ("a.bin", "b.bin"):
+    Path("large", name).write_bytes(bytes(5_000_000))
+client = RunloreClient(sys.argv[1])
+run_id = client.create_run("0").info.run_id
+client.log_artifacts(run_id, "large")
+client.log_text(run_id, "small", "small.txt")
+print(sum(info.file_size or 0 for info in client.list_artifacts(run_id)))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("wanted", [True, False])
+def test_large_uploads_say_on_a_terminal_how_far_they_are(client: RunloreClient, wanted: bool) -> None:
+    import pty
+
+    theirs, ours = pty.openpty()
+    command = [sys.executable, "-c", UPLOAD, client.tracking_uri]
+    environment = {**os.environ, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": str(wanted).lower()}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=ours, text=True, env=environment, timeout=60, check=True)
+    os.write(ours, b"end")
+    shown = b""
+    while not shown.endswith(b"end"):
+        shown += os.read(theirs, 65_536)
+    os.close(ours)
+    os.close(theirs)
+    assert done.stdout == "10000005\n"
+    lines = shown.decode().split("\r")
+    if wanted:
+        assert lines[-2].startswith("Uploading large: 100% ████████████████████ 10.0 of 10.0 MB, ")
+    else:
+        assert lines == ["end"]

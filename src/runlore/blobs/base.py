@@ -7,13 +7,15 @@ rules are those that four years of path traversal reports in trackers add up to.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter
 
+Advance = Callable[[int], object]
+"""Hears of bytes that have been transferred."""
 MAX_PART_BYTES = 255
 MAX_PATH_BYTES = 1_024
 
@@ -110,9 +112,11 @@ class BlobStore(Protocol):
         """Remove a file, or everything under a directory."""
         ...
 
-    def upload(self, local: Path, path: ArtifactPath) -> None:
+    def upload(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> None:
         """Store a local file, keeping its name, in the directory `path`, or all files of a local directory (without the
-        directory's own name) in the directory `path`. Symlinks that lead out of the uploaded directory are refused."""
+        directory's own name) in the directory `path`. Symlinks that lead out of the uploaded directory are refused.
+
+        `advance` is told, from several threads, how many bytes more have gone."""
         ...
 
     def download(self, path: ArtifactPath, local: Path) -> Path:

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from runlore.api.artifacts import FilesReply
-from runlore.blobs.base import ArtifactPath
-from runlore.blobs.tree import CHUNK, BlobTree, Files, file_path, not_found, opened
+from runlore.blobs.base import Advance, ArtifactPath
+from runlore.blobs.tree import CHUNK, BlobTree, Files, counted, file_path, not_found, opened
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError, Unavailable, error_from_code
 from runlore.store.http import RETRIED, ErrorBody
@@ -102,12 +102,12 @@ class HttpBlobs(BlobTree):
         self._put(path, lambda: iter([bytes(head)]), len(head))
         return len(head)
 
-    def write_file(self, local: Path, path: ArtifactPath) -> int:
+    def write_file(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> int:
         size = local.stat().st_size
 
         def chunks() -> Iterator[bytes]:
             with local.open("rb") as file:
-                yield from _exactly(file, size, local)
+                yield from counted(_exactly(file, size, local), advance)
 
         self._put(file_path(path), chunks, size)
         return size

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from runlore.blobs.base import ArtifactPath
+from runlore.blobs.base import Advance, ArtifactPath
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound
 
@@ -55,21 +55,21 @@ class BlobTree(ABC):
         """See `BlobStore.tag`. Stores that know more than a size override this."""
         return None
 
-    def write_file(self, local: Path, path: ArtifactPath) -> int:
+    def write_file(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> int:
         """Store one local file; returns its size. Stores that can use a length or start again override this."""
         with local.open("rb") as file:
-            return self.write(path, iter(lambda: file.read(CHUNK), b""))
+            return self.write(path, counted(iter(lambda: file.read(CHUNK), b""), advance))
 
-    def upload(self, local: Path, path: ArtifactPath) -> None:
+    def upload(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> None:
         """See `BlobStore.upload`. A file keeps its name under `path`; names are brought to Unicode normal form C."""
         local, path = Path(local), ArtifactPath(path)
         if not local.exists():
             raise NotFound(f"There is no file or directory {os.fspath(local)!r} to upload.")
         if not local.is_dir():
-            self.write_file(local.resolve(), path.child(_artifact_name(local.name)))
+            self.write_file(local.resolve(), path.child(_artifact_name(local.name)), advance)
             return
         _in_parallel(
-            lambda pair: self.write_file(pair[1], path.child(pair[0])),
+            lambda pair: self.write_file(pair[1], path.child(pair[0]), advance),
             _local_files(local.resolve(), "", (local.resolve(),)),
         )
 
@@ -124,8 +124,8 @@ class Subtree(BlobTree):
     def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
         return self.whole.write(self._below(file_path(path)), chunks)
 
-    def write_file(self, local: Path, path: ArtifactPath) -> int:
-        return self.whole.write_file(local, self._below(file_path(path)))
+    def write_file(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> int:
+        return self.whole.write_file(local, self._below(file_path(path)), advance)
 
     def delete(self, path: ArtifactPath) -> None:
         self.whole.delete(self._below(path))
@@ -136,6 +136,19 @@ class Subtree(BlobTree):
     def _inside(self, info: FileInfo) -> FileInfo:
         path = info.path.removeprefix(self.prefix).removeprefix("/")
         return FileInfo(path=path, is_dir=info.is_dir, file_size=info.file_size)
+
+
+def counted(chunks: Iterator[bytes], advance: Advance | None) -> Iterator[bytes]:
+    """The same chunks; `advance` is told the size of each when the next one is asked for."""
+    if advance is None:
+        return chunks
+    return _told(chunks, advance)
+
+
+def _told(chunks: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        advance(len(chunk))
 
 
 def file_path(path: ArtifactPath) -> ArtifactPath:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runlore.client.base import ClientBase
+from runlore.client.progress import Progress, size_of
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, MissingDependency
 
@@ -44,7 +45,10 @@ class ArtifactsClient(ClientBase):
         self._upload(run_id, local, str(path or ""))
 
     def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
-        """Store everything in a local directory under the directory `artifact_path`."""
+        """Store everything in a local directory under the directory `artifact_path`, several files at a time.
+
+        On a terminal a line shows how far 8 MB or more are. Links that lead out of the directory are refused.
+        """
         local = Path(local_dir)
         if local.exists() and not local.is_dir():
             raise InvalidParameter(f"{str(local)!r} is not a directory. hint: log_artifact stores single files.")
@@ -90,7 +94,9 @@ class ArtifactsClient(ClientBase):
     def _upload(self, run_id: str, local: Path, artifact_path: str) -> None:
         from runlore.blobs.base import ArtifactPath
 
-        self._files(run_id).upload(local, ArtifactPath("" if artifact_path == "." else artifact_path))
+        files = self._files(run_id)
+        with Progress(f"Uploading {local.name}", size_of(local)) as progress:
+            files.upload(local, ArtifactPath("" if artifact_path == "." else artifact_path), progress.advance)
 
     def _write(self, run_id: str, artifact_file: str, content: bytes) -> None:
         from runlore.blobs.base import ArtifactPath

@@ -22,7 +22,7 @@ LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts"
 
 
 class TablesClient(ArtifactsClient):
-    """Tables. `.json` files hold `{"columns": […], "data": [[…] …]}`, `.parquet` files need pyarrow, or polars for its frames."""
+    """Tables. `.json` files hold `{"columns": […], "data": [[…] …]}`, `.parquet` files need pyarrow, or polars."""
 
     def log_table(self, run_id: str, data: dict[str, Any] | pandas.DataFrame, artifact_file: str) -> None:
         """Store a table; rows are added to a table of that name which is already there.
