@@ -137,3 +137,34 @@ def test_a_live_chart_follows_without_a_reload(page: Any, served: Seeded) -> Non
     card(page, "loss").get_by_text("5 of 5 points").wait_for()
     rest.post("runs/log-metric", run_id=run, key="loss", value=0.1, timestamp=9, step=9)
     card(page, "loss").get_by_text("6 of 6 points").wait_for()
+
+
+def test_params_are_set_against_results(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/charts?n=50")
+    page.get_by_role("button", name="Scatter").click()
+    says(page, "^Scatter plot of val/acc against lr, 40 runs")
+    page.get_by_text("3 runs without a value on one of the axes.").wait_for()
+    page.get_by_role("combobox", name="y axis").select_option("metrics.val/loss")
+    page.get_by_role("combobox", name="Colour").select_option("params.optimizer")
+    says(page, "^Scatter plot of val/loss against lr")
+    page.reload()
+    says(page, "^Scatter plot of val/loss against lr")
+    page.get_by_role("button", name="Parallel").click()
+    says(page, "^Parallel coordinates of batch_size, depth, lr, optimizer, seed, val/acc, 43 runs")
+    page.get_by_role("button", name="seed").click()
+    says(page, "^Parallel coordinates of batch_size, depth, lr, optimizer, val/acc")
+
+
+def test_a_marked_part_of_an_axis_chooses_runs(page: Any, served: Seeded) -> None:
+    page.goto(f"/e/{served.experiment}/charts?n=50&view=parallel&axes=params.lr,params.seed,metrics.val/acc")
+    says(page, "^Parallel coordinates")
+    chart = page.locator("figure canvas")
+    chart.wait_for()
+    box = chart.bounding_box()
+    middle = box["x"] + 60 + (box["width"] - 220) / 2
+    page.mouse.move(middle, box["y"] + box["height"] * 0.3)
+    page.mouse.down()
+    page.mouse.move(middle, box["y"] + box["height"] * 0.6, steps=6)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile(r"Show these \d+ runs only")).click()
+    page.get_by_text(re.compile(r"Showing \d+ selected runs")).wait_for()

@@ -85,3 +85,32 @@ export function groupableColumns(catalogue: readonly CatalogueEntry[]): string[]
   const differing = catalogue.filter((entry) => fits(entry) && (entry.distinct ?? 2) > 1);
   return [...byRuns(differing).map((entry) => entry.name), "attributes.status", "attributes.user_id"];
 }
+
+/** What a column is called where there is little room: `lr`, `val/acc max`. */
+export function columnLabel(name: string): string {
+  const { kind, key, aggregate } = parseColumn(name);
+  return kind === "metrics" && aggregate !== "last" ? `${key} ${aggregate}` : key;
+}
+
+/** Metrics that may be an axis when there are very many. */
+const MOST_AXES = 300;
+
+/** Columns that runs may be placed by: params and metrics that differ. */
+export function axisColumns(catalogue: readonly CatalogueEntry[]): string[] {
+  const metrics = byRuns(catalogue.filter((entry) => entry.kind === "metrics" && !isConstant(entry)));
+  const params = byRuns(catalogue.filter((entry) => entry.kind === "params" && (entry.distinct ?? 2) > 1));
+  return [...params, ...metrics].slice(0, MOST_AXES).map((entry) => entry.name);
+}
+
+/** What a newcomer sees: the params that differ, and a result, by name rather an accuracy or a loss than a learning rate. */
+export function presetAxes(columns: readonly string[], view: "scatter" | "parallel"): string[] {
+  const metrics = columns.filter((column) => column.startsWith("metrics."));
+  const result =
+    metrics.find((name) => /acc|auc|f1|score|reward/i.test(name)) ?? metrics.find((name) => /loss|err/i.test(name));
+  const params = columns.filter((column) => column.startsWith("params."));
+  const last = result ?? metrics[0];
+  const ends = last ? [last] : [];
+  if (view === "parallel") return [...params.slice(0, 6), ...ends];
+  const first = params.find((name) => /lr|learning/i.test(name)) ?? params[0] ?? metrics.find((name) => name !== last);
+  return [...(first ? [first] : []), ...ends];
+}

@@ -8,14 +8,15 @@ import { useLoggedMetrics } from "@/api/metrics";
 import { columnsQuery, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import { ChartsPanel } from "@/charts/ChartsPanel";
+import { ExplorePanel } from "@/charts/ExplorePanel";
 import { groupRuns } from "@/charts/grouping";
 import { Hoverable } from "@/charts/Hoverable";
-import { Button } from "@/components/Button";
+import { Button, Segments } from "@/components/Button";
 import { GroupBy } from "@/components/GroupBy";
 import { Page } from "@/components/Page";
 import { RunChip, Swatch } from "@/components/Run";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
-import { groupableColumns, parseColumn } from "@/lib/columns";
+import { axisColumns, groupableColumns, parseColumn, presetAxes } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
 import { CHARTED, type ChartsSearch, parseSort, type RunsSearch } from "@/lib/search";
 import styles from "./ChartsPage.module.css";
@@ -25,6 +26,11 @@ const route = getRouteApi("/e/$exp/charts");
 const NEWEST = { column: "attributes.start_time", descending: true };
 const COUNTS = [5, 10, 20, 50, 100, 200, 500, 1000];
 const NOBODY: string[] = [];
+const VIEWS = [
+  { value: "lines", label: "Lines" },
+  { value: "scatter", label: "Scatter" },
+  { value: "parallel", label: "Parallel", title: "Parallel coordinates" },
+] as const;
 
 export function ChartsPage() {
   const { exp } = route.useParams();
@@ -38,6 +44,7 @@ export function ChartsPage() {
   const logged = useLoggedMetrics(experiments, runs.data?.run_ids, search.m);
   const catalogue = useQuery(columnsQuery(experiments));
   const groupable = useMemo(() => groupableColumns(catalogue.data?.columns ?? []), [catalogue.data]);
+  const axes = useMemo(() => axisColumns(catalogue.data?.columns ?? []), [catalogue.data]);
   const groups = useMemo(() => {
     if (by.length === 0 || !runs.data) return undefined;
     const { run_ids, columns } = runs.data;
@@ -51,6 +58,12 @@ export function ChartsPage() {
     <Page fixed head={<ExperimentHead experimentId={exp} page="Charts" />}>
       <div className={styles.split}>
         <aside className={styles.runs} aria-label="Runs in the charts">
+          <Segments
+            label="Kind of chart"
+            value={search.view ?? "lines"}
+            options={VIEWS}
+            onChange={(view) => change({ view: view === "lines" ? undefined : view, axes: undefined })}
+          />
           <p className={styles.words}>{sayShown(ids.length, runs.data?.total ?? 0, search)}</p>
           <div className={styles.choice}>
             {search.sel ? (
@@ -75,14 +88,16 @@ export function ChartsPage() {
                   ))}
               </select>
             )}
-            <GroupBy
-              columns={by}
-              options={groupable}
-              most={3}
-              onChange={(next) => change({ by: next.length ? next : undefined })}
-            />
+            {!search.view && (
+              <GroupBy
+                columns={by}
+                options={groupable}
+                most={3}
+                onChange={(next) => change({ by: next.length ? next : undefined })}
+              />
+            )}
           </div>
-          {groups && (
+          {groups && !search.view && (
             <ul aria-label="Groups">
               {groups.map((group) => (
                 <Hoverable key={group.id} id={group.id} className={styles.run}>
@@ -94,7 +109,7 @@ export function ChartsPage() {
               ))}
             </ul>
           )}
-          {!groups && (
+          {(!groups || search.view) && (
             <ul>
               {shown.map((run) => (
                 <Hoverable key={run.id} id={run.id}>
@@ -116,7 +131,21 @@ export function ChartsPage() {
               {search.f && <Button onClick={() => change({ f: undefined })}>Clear filter</Button>}
             </EmptyState>
           )}
-          {shown.length > 0 && logged.metrics && (
+          {shown.length > 0 && search.view && catalogue.data && (
+            <ExplorePanel
+              key={search.view}
+              view={search.view}
+              experimentIds={experiments}
+              runs={shown}
+              columns={axes}
+              preset={presetAxes(axes, search.view)}
+              search={search}
+              onSearch={change}
+              onOpen={(run) => navigate({ to: "/e/$exp/r/$run/$tab", params: { exp, run, tab: "overview" } })}
+              onSelect={(sel) => change({ sel })}
+            />
+          )}
+          {shown.length > 0 && !search.view && logged.metrics && (
             <ChartsPanel
               metrics={logged.metrics}
               note={logged.note}
