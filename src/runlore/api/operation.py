@@ -184,7 +184,7 @@ def _words(value: Any) -> Any:
 def decode(raw: bytes, type_: type[Any]) -> Any:
     """JSON to a Struct, lax about numbers in quotes. Raises `InvalidParameter` with the place and the reason."""
     try:
-        if b"\\u0000" in raw:
+        if b"\\" in raw and b"\\u0000" in raw:  # the first is a memchr, the second costs 50 µs on 90 kB
             _refuse_nul(msgspec.json.decode(raw))
         return (_decoders.get(type_) or _new_decoder(type_)).decode(raw)
     except msgspec.ValidationError as error:

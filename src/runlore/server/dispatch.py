@@ -51,6 +51,8 @@ logger = logging.getLogger("runlore.server")
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 """A text up to its quote or, when there is none, up to the end: every byte is looked at once, whatever the body."""
+_NESTED = re.compile(rb":[ \t\r\n]*\{")
+_SHORT = 4_096
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _CURLY_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
@@ -196,7 +198,9 @@ def _check_depth(body: bytes) -> None:
     levels are allowed; none may be left.
     """
     lists = body.count(b"[")
-    if lists + body.count(b"{") <= MAX_DEPTH or 2 * lists + body.translate(None, b" \t\r\n").count(b":{") < MAX_DEPTH:
+    if len(body) < _SHORT and lists + body.count(b"{") <= MAX_DEPTH:
+        return
+    if 2 * lists < MAX_DEPTH and 2 * lists + len(_NESTED.findall(body)) < MAX_DEPTH:
         return
     brackets = _STRINGS.sub(b"", body).translate(_CURLY_AS_SQUARE, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
