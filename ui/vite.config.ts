@@ -7,6 +7,7 @@ const proxied = ["/api", "/ajax-api", "/get-artifact", "/model-versions", "/heal
 
 export default defineConfig({
   plugins: [react()],
+  base: "./", // the server that sends the page knows where it lives
   resolve: { alias: { "@": fileURLToPath(new URL("src", import.meta.url)) } },
   build: {
     outDir: "../src/runlore/server/static",

@@ -202,13 +202,11 @@ def test_an_address_to_download(house: House) -> None:
         assert house.ask("GET", f"/api/2.0/mlflow-artifacts/presigned/{missing}").status == 404
 
 
-def test_addresses_follow_the_proxy_in_front(house: House) -> None:
+def test_addresses_are_those_under_which_the_client_asked(house: House) -> None:
     house.ask("PUT", "/api/2.0/mlflow-artifacts/artifacts/7/f", body=b"x")
     for headers, base in [
-        ({"X-Forwarded-Proto": "https", "Host": "localhost"}, "https://localhost/api/"),
-        ({"X-Forwarded-Prefix": "/mlflow", "Host": "localhost:80"}, "http://localhost:80/mlflow/api/"),
-        ({"X-Forwarded-Prefix": "//evil.example", "Host": "localhost"}, "http://localhost/api/"),
-        ({"X-Forwarded-Proto": "javascript", "Host": "localhost"}, "http://localhost/api/"),
+        ({"Host": "localhost:80"}, "http://localhost:80/api/"),
+        ({"Host": "localhost", "X-Forwarded-Proto": "https"}, "http://localhost/api/"),  # nobody said that it is a proxy
     ]:
         reply = house.ask("GET", "/api/2.0/mlflow-artifacts/presigned/7/f", headers).json()
         assert reply["url"].startswith(base), reply

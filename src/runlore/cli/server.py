@@ -36,6 +36,26 @@ from runlore.store import location
     metavar="NAMES",
     help="Further names, addresses or networks under which browsers and clients reach this server, parted by commas.",
 )
+@click.option(
+    "--trusted-proxies",
+    multiple=True,
+    metavar="NETWORKS",
+    help="Addresses or networks of reverse proxies whose X-Forwarded-Proto, -Host, -Prefix and -For headers are believed.",
+)
+@click.option(
+    "--prefix",
+    "--static-prefix",
+    "prefix",
+    default="",
+    metavar="PATH",
+    help="The path under which a proxy serves this server, such as /runlore.",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(["text", "json"]),
+    help="Write one line for each request to standard output.",
+)
+@click.option("--metrics", is_flag=True, help="Answer Prometheus at /metrics.")
 @click.option("--insecure-no-auth", is_flag=True, help="Let an address other than loopback be used, without any password.")
 @click.option("--serve-artifacts", is_flag=True, hidden=True, help="MLflow's option; artifacts are always served.")
 @click.option(
@@ -62,7 +82,8 @@ def server(serve_artifacts: bool, **chosen: Any) -> None:
     """
     from runlore.server.process import Options, names_of, serve
 
-    chosen["allowed_hosts"] = names_of(chosen["allowed_hosts"])
+    for name in ("allowed_hosts", "trusted_proxies"):
+        chosen[name] = names_of(chosen[name])
     serve(Options(**chosen), _tell)
 
 

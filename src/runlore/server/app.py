@@ -17,7 +17,9 @@ from runlore.server.auth import Access, LocalAccess
 from runlore.server.dispatch import Dispatcher, SubmittingStore, add_operations
 from runlore.server.events import Events
 from runlore.server.export import Exports
-from runlore.server.http import Receive, Reply, Request, Scope, Send, json_reply, text_reply
+from runlore.server.http import Application, Receive, Reply, Request, Scope, Send, json_reply, text_reply
+from runlore.server.observer import Observer
+from runlore.server.proxies import Proxies
 from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
 from runlore.server.security import Security
@@ -37,9 +39,10 @@ class App:
         allowed_hosts: Iterable[str] = (),
         access: Access | None = None,
         dashboard: Path = static.FOLDER,
+        proxies: Proxies | None = None,
     ) -> None:
         access = access or LocalAccess()
-        self._store = store
+        self._store, self._access = store, access
         self._artifacts = Artifacts(store, access)
         self.routes = Routes()
         streamed = Exports(store, access).operations()
@@ -49,7 +52,12 @@ class App:
         self.events.add_to(self.routes)
         _add_pages(self.routes, store)
         static.Dashboard(dashboard).add_to(self.routes)
-        self._guarded = Security(Dispatcher(self.routes), host, allowed_hosts)
+        self._guarded: Application = Security(Dispatcher(self.routes), host, allowed_hosts, proxies)
+
+    def observe(self, observer: Observer) -> None:
+        """Let every request from now on be seen."""
+        observer.add_to(self.routes, self._access, self.events)
+        self._guarded = observer.observing(self._guarded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the server's start and stop. WebSockets are not spoken."""

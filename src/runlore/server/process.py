@@ -18,7 +18,9 @@ import uvicorn
 
 from runlore.exceptions import InvalidState, Unavailable
 from runlore.server.app import App
+from runlore.server.observer import LogForm, Observer
 from runlore.server.protocol import BoundedProtocol, BoundedServer
+from runlore.server.proxies import Proxies
 from runlore.server.security import is_loopback
 from runlore.server.workers import supervise
 from runlore.settings import settings
@@ -45,6 +47,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int = DEFAULT_PORT
     allowed_hosts: tuple[str, ...] = ()
     insecure_no_auth: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies whose `X-Forwarded-…` headers are believed."""
+    prefix: str = ""
+    """The path under which a proxy serves this server, such as `/runlore`."""
+    access_log: LogForm | None = None
+    """One line on standard output for each request."""
+    metrics: bool = False
+    """Whether `/metrics` answers Prometheus."""
     workers: int = 1
     """Processes, on a PostgreSQL store on Linux; one process serves all others."""
 
@@ -56,6 +66,7 @@ def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None
     supervisor that starts it again is right.
     """
     _check_exposure(options)
+    Proxies(options.trusted_proxies, options.prefix)  # what is wrong with them is said before anything begins
     os.umask(0o077)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     with closing(bind(options.host, options.port)) as listener:
@@ -118,7 +129,7 @@ def _serve_on(
         if isinstance(store, HttpStore) or not isinstance(store, SqlStore):
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
         running = BoundedServer(
-            configuration(App(store, options.host, options.allowed_hosts)), on_ready, lambda: store.must_restart or orphaned()
+            configuration(_application(store, options)), on_ready, lambda: store.must_restart or orphaned()
         )
         _stop_on_signals(running)
         introduce(store)
@@ -127,6 +138,15 @@ def _serve_on(
             raise Unavailable(f"Stopped, because nothing more can be acknowledged. {store.failure}")
     finally:
         store.close()
+
+
+def _application(store: SqlStore, options: Options) -> App:
+    behind = options.trusted_proxies or options.prefix
+    proxies = Proxies(options.trusted_proxies, options.prefix) if behind else None
+    app = App(store, options.host, options.allowed_hosts, proxies=proxies)
+    if options.access_log or options.metrics:
+        app.observe(Observer(options.access_log, metrics=options.metrics))
+    return app
 
 
 def without_password(uri: str) -> str:

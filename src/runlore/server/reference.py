@@ -33,7 +33,7 @@ def page(document: Document) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>{escape(info['title'])} API</title>",
-        '<link rel="stylesheet" href="/api/docs.css"></head><body>',
+        '<link rel="stylesheet" href="docs.css"></head><body>',
         f"<h1>{escape(info['title'])} {escape(info['version'])}: the API</h1>",
         f"<p>{escape(info['description'])}</p>",
         '<p>The same for programs: <a href="/api/openapi.json">OpenAPI document</a>.</p>',

@@ -25,6 +25,7 @@ from runlore.server.http import (
     error_reply,
     send_whole,
 )
+from runlore.server.proxies import Proxies
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_URL_BYTES = 8 * 2**10
@@ -60,9 +61,16 @@ class Security:
     (`10.0.0.0/8`) under which it is reached.
     """
 
-    def __init__(self, application: Application, host: str = "127.0.0.1", allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        application: Application,
+        host: str = "127.0.0.1",
+        allowed_hosts: Iterable[str] = (),
+        proxies: Proxies | None = None,
+    ) -> None:
         self._application = application
         self._hosts = HostList((host, *allowed_hosts))
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a good request on; answer a bad one."""
@@ -103,6 +111,10 @@ class Security:
         if size > MAX_HEADER_BYTES:
             raise Refused(431, BadRequest.error_code, f"The headers are longer than {MAX_HEADER_BYTES:,} bytes.")
         self._check_host(hosts, scope)
+        if self._proxies:
+            self._proxies.adopt(scope)
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            self._check_host(hosts, scope)
         if scope["method"] not in _SAFE:
             _check_sender(hosts[0], origin, site)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from functools import partial
+import re
+from functools import lru_cache, partial
 from pathlib import Path
 
 from runlore.api.operation import Public
 from runlore.server.http import Headers, Reply, Request, text_reply
+from runlore.server.proxies import prefix_of
 from runlore.server.routes import Endpoint, Routes, nothing_at
 
 FOLDER = Path(__file__).parent / "static"
@@ -32,15 +34,23 @@ NOT_BUILT = """<!doctype html>
 <h1>Runlore is running</h1>
 <p>The dashboard is not part of this installation, because it was not built. In a clone of the repository, build it with</p>
 <pre>make ui</pre>
-<p>and start the server again. All else works: point a client at this address, or read <a href="/api/docs">the API</a>.</p>
+<p>and start the server again. All else works: point a client at this address, or read the API at <code>/api/docs</code>.</p>
 """
+
+
+def page_at(prefix: str, page: bytes) -> bytes:
+    """The page for a server that lives under a path of its own. The build writes addresses from the page (`./assets/…`), but
+    the page is shown at many paths: here they become addresses from the root, and the page learns the prefix."""
+    text = re.sub(rb'\b(src|href)="\./', rb'\1="' + prefix.encode() + b"/", page)
+    return text.replace(b"<head>", b'<head><meta name="runlore-prefix" content="%b">' % prefix.encode(), 1) if prefix else text
 
 
 class StaticFile:
     """One file of the dashboard. Its bytes are read when it is first asked for."""
 
-    def __init__(self, path: Path, forever: bool) -> None:
+    def __init__(self, path: Path, forever: bool, prefix: str | None = None) -> None:
         self._path = path
+        self._prefix = prefix
         self._type = _TYPES.get(path.suffix, "application/octet-stream").encode()
         self._caching = b"public, max-age=31536000, immutable" if forever else b"no-cache"
         self._compressible = path.suffix in _COMPRESSED
@@ -52,6 +62,8 @@ class StaticFile:
         """The file, compressed if that helps, or 304 when the browser has it already."""
         if self._plain is None:
             self._plain = self._path.read_bytes()
+            if self._prefix is not None:
+                self._plain = page_at(self._prefix, self._plain)
             self._tag = b'"' + hashlib.sha256(self._plain).hexdigest()[:32].encode() + b'"'
         headers: Headers = [
             (b"content-type", self._type),
@@ -72,9 +84,10 @@ class Dashboard:
     """The built dashboard, or a page that says how to build it."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        page = folder / "index.html"
-        self._page = StaticFile(page, forever=False) if page.is_file() else None
-        self._files = dict(_files(folder)) if self._page else {}
+        self._path = folder / "index.html"
+        self._built = self._path.is_file()
+        self._page = lru_cache(maxsize=16)(lambda prefix: StaticFile(self._path, forever=False, prefix=prefix))
+        self._files = dict(_files(folder)) if self._built else {}
 
     def add_to(self, routes: Routes) -> None:
         """Serve the page, its files, and the page again for every path that is a route inside the dashboard."""
@@ -88,7 +101,8 @@ class Dashboard:
         wants_page = b"text/html" in (request.header(b"accept") or b"")
         if request.path != "/" and (request.path.startswith(_API) or not wants_page):
             raise nothing_at("GET", request.path)
-        return self._page.reply(request) if self._page else text_reply(NOT_BUILT, "text/html; charset=utf-8")
+        prefix = prefix_of(request.scope)
+        return self._page(prefix).reply(request) if self._built else text_reply(NOT_BUILT, "text/html; charset=utf-8")
 
 
 async def _file(file: StaticFile, request: Request) -> Reply:

@@ -38,6 +38,7 @@ from runlore.exceptions import BadRequest, InvalidParameter, NotFound
 from runlore.server.auth import Access
 from runlore.server.dispatch import SubmittingStore, parse_operation, read_operation
 from runlore.server.http import Reply, Request, json_reply
+from runlore.server.proxies import prefix_of
 from runlore.server.routes import Handler
 from runlore.server.signatures import Signatures, Signed
 
@@ -232,10 +233,7 @@ def _target(operation: CreateMultipartUpload | CompleteMultipartUpload | AbortMu
 
 
 def _base(request: Request) -> str:
-    """The address at which this client reaches this server: `Host`, which the security wrapper checked, and what a proxy in
-    front says about scheme and prefix. A client that lies here deceives itself alone."""
-    secure = request.scope.get("scheme") == "https" or request.header(b"x-forwarded-proto") == b"https"
-    prefix = request.header(b"x-forwarded-prefix") or b""
-    prefix = prefix.rstrip(b"/") if _PREFIX.fullmatch(prefix.rstrip(b"/")) else b""
-    host = request.header(b"host") or b""
-    return f"{'https' if secure else 'http'}://{(host + prefix).decode('latin-1')}{_ADDRESS}"
+    """The address at which this client reaches this server: `Host`, scheme and prefix as the security wrapper left them."""
+    scheme = "https" if request.scope.get("scheme") == "https" else "http"
+    host = (request.header(b"host") or b"").decode("latin-1")
+    return f"{scheme}://{host}{prefix_of(request.scope)}{_ADDRESS}"

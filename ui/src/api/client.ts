@@ -1,6 +1,7 @@
 /** Calls to the server that served this page. Every failure is an `ApiError` with words that a person can use. */
 
 import { decode } from "@msgpack/msgpack";
+import { atPrefix } from "./prefix";
 
 /** The server said no, or could not be reached (`status` 0). */
 export class ApiError extends Error {
@@ -23,7 +24,7 @@ export class ApiError extends Error {
 async function request(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { credentials: "same-origin", ...init });
+    response = await fetch(atPrefix(path), { credentials: "same-origin", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer. Is `runlore server` still running?", 0, "UNREACHABLE", path);
@@ -54,7 +55,7 @@ export function withQuery(path: string, query: Query = {}): string {
     }
   }
   const text = parameters.toString();
-  return text ? `${path}?${text}` : path;
+  return atPrefix(text ? `${path}?${text}` : path);
 }
 
 /** GET, JSON. */

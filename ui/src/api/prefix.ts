@@ -11,7 +11,7 @@ export function prefix(): string {
   return said;
 }
 
-/** An address of the server as the browser has to ask for it. */
+/** An address of the server as the browser has to ask for it; one that is so already stays. */
 export function atPrefix(path: string, before = prefix()): string {
-  return before + path;
+  return before && path.startsWith(`${before}/`) ? path : before + path;
 }

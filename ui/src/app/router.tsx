@@ -3,6 +3,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { ApiError } from "@/api/client";
+import { prefix } from "@/api/prefix";
 import { ErrorState } from "@/components/States";
 import { chartsSearch, compareSearch, parseSearch, runsSearch, stringifySearch, trashSearch } from "@/lib/search";
 import { NotFound } from "./NotFound";
@@ -107,6 +108,7 @@ const model = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([experiments, experiment, runs, charts, run, runTab, compare, trash, models, model]),
+  basepath: prefix() || "/",
   defaultPreload: "intent",
   parseSearch,
   stringifySearch,
