@@ -72,13 +72,18 @@ bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure R
 	$(RUN) bench/table.py
 	$(RUN) bench/search_store.py
 
+.PHONY: sdk-bench
+sdk-bench: .venv/.ready .venvs/mlflow3/.ready .venvs/wandb/.ready .venvs/trackio/.ready .venvs/aim/.ready .venvs/tensorboardx/.ready ## Measure what logging costs, beside five other trackers
+	$(RUN) bench/sdk.py
+	$(RUN) bench/crash.py
+
 .PHONY: wheel
 wheel: .venv/.ready ## Build the wheel, dashboard included, into dist/
 	$(UV) build --quiet --wheel --out-dir dist
 
 .PHONY: lock
 lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
-	for name in mlflow2 mlflow3 fasttrackml; do \
+	for name in mlflow2 mlflow3 fasttrackml wandb trackio aim tensorboardx; do \
 	  $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.lock; done
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
 	  pyproject.toml -o requirements/dev.lock

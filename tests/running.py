@@ -20,9 +20,9 @@ VARIABLES = (
 
 
 @contextmanager
-def running_server(store: Path) -> Iterator[str]:
+def running_server(store: Path, port: int = 0) -> Iterator[str]:
     """The URL of a server on a store of its own. Nothing may go wrong inside it: its standard error stays empty."""
-    command = [sys.executable, "-m", "runlore.cli.main", "server", "--port", "0", "--store", str(store)]
+    command = [sys.executable, "-m", "runlore.cli.main", "server", "--port", str(port), "--store", str(store)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         first = process.stderr.readline()

@@ -209,7 +209,7 @@ def test_runs_are_tagged_with_where_they_come_from(tmp_path: Path) -> None:
 END = {
     "plain": ("", 0, "FINISHED"),
     "exception": ("raise ValueError('boom')", 1, "FAILED"),
-    "interrupt": ("raise KeyboardInterrupt", -2, "FAILED"),
+    "interrupt": ("raise KeyboardInterrupt", -2, "KILLED"),
     "exit": ("import sys; sys.exit(3)", 3, "FINISHED"),
     "ended": ("runlore.end_run('KILLED')", 0, "KILLED"),
 }

@@ -77,6 +77,18 @@ def test_the_next_process_delivers(uri: str) -> None:
     check(uri, run_id, accepted)
 
 
+def test_a_server_delivers_what_was_left_in_its_store(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    run_id, accepted = killed_after(str(store), 0.3)
+    command = [*RUNLORE, "server", "--port", "0", "--store", str(store)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "had left behind" in process.stderr.readline()
+        assert "http://localhost:" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+    check(str(store), run_id, accepted)
+
+
 def test_delivering_twice_stores_once(uri: str, tmp_path: Path) -> None:
     run_id, accepted = killed_after(uri, 0.3)
     place = spool_of(RunloreClient(uri).tracking_uri)[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from runlore.cli.sync import deliver_to
 from runlore.exceptions import InvalidParameter
 from runlore.store import location
 
@@ -84,6 +85,7 @@ def server(serve_artifacts: bool, **chosen: Any) -> None:
 
     for name in ("allowed_hosts", "trusted_proxies"):
         chosen[name] = names_of(chosen[name])
+    deliver_to(chosen["store"], chosen["artifacts"], _tell)
     serve(Options(**chosen), _tell)
 
 
@@ -104,6 +106,7 @@ def ui(directory: Path | None, port: int, no_browser: bool) -> None:
     from runlore.server.process import Options, serve
 
     store = _store_in(directory)
+    deliver_to(None if store is None else str(store), None, _tell)
     serve(Options(store=None if store is None else str(store), port=port), _tell, None if no_browser else _open_browser)
 
 

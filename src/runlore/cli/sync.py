@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import msgspec
 
 from runlore.cli.output import counted, plain, print_json
 from runlore.cli.stores import json_option
+from runlore.client.connection import absolute_uri
 from runlore.exceptions import InvalidParameter
 from runlore.spool.leftovers import Delivered, deliver_left_behind
-from runlore.spool.places import user_spool
+from runlore.spool.places import spool_of, user_spool
 from runlore.store import location
 from runlore.store.base import Store, open_store
 from runlore.store.http import HttpStore
@@ -50,6 +52,24 @@ def sync(directory: Path | None, target: str | None, as_json: bool) -> None:
         _tell(report)
     if report.waiting:
         click.get_current_context().exit(1)
+
+
+def deliver_to(uri: str | None, artifacts: str | None, tell: Callable[[str], None]) -> None:
+    """Deliver what processes have left behind for a store of this machine, before it is served. Never fails."""
+    uri = location.locate().as_uri() if uri is None else absolute_uri(uri)
+    spool, own = spool_of(uri)
+    if not any(_is_journal(entry) for entry in spool.glob("*")):
+        return
+    with ExitStack() as stack:
+
+        def named(name: str) -> Store | None:
+            return stack.enter_context(closing(open_store(uri, artifacts))) if name == own else None
+
+        report = deliver_left_behind(spool, named)
+    if report.records:
+        tell(f"Delivered {counted(report.records, 'log call')} that processes had left behind.")
+    for error in dict.fromkeys(report.errors):
+        tell(f"What processes have left behind waits: {plain(error)}")
 
 
 class _Stores:

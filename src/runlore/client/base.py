@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlore.api.operation import Operation, ViewTypeWord
 from runlore.api.runs import CreateRun
-from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, open_spool, spool_at, store_at
+from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, is_local, open_spool, spool_at, store_at
 from runlore.entities import ViewType
 from runlore.exceptions import InvalidParameter, RunloreError
 from runlore.settings import read_settings
+from runlore.spool.offline import MADE_HERE
 from runlore.spool.spool import Receipt, Spool
 from runlore.store.base import Store
 
@@ -98,7 +99,8 @@ class ClientBase:
 
     def _call(self, operation: Operation[Reply]) -> Reply:
         """Carry out an operation after everything that was logged has arrived at the store."""
-        spool = self._spool() if isinstance(operation, CreateRun) else open_spool(self._tracking_uri)
+        makes = isinstance(operation, CreateRun) or (isinstance(operation, MADE_HERE) and not is_local(self._tracking_uri))
+        spool = self._spool() if makes else open_spool(self._tracking_uri)
         return self.store.call(operation) if spool is None else spool.call(operation)
 
     def _register(self, operation: Operation[Reply]) -> Reply:
@@ -151,6 +153,11 @@ class ClientBase:
     def _blobs(self, artifact_uri: str) -> BlobStore:
         from runlore.blobs.uri import open_blobs
 
+        spool = open_spool(self._tracking_uri)
+        if spool is not None and (directory := spool.files_of(artifact_uri)) is not None:
+            from runlore.blobs.local import LocalBlobs
+
+            return LocalBlobs(directory)
         return open_blobs(artifact_uri, self.store, foreign=True)
 
 

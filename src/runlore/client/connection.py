@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from runlore.settings import read_settings
-from runlore.spool.spool import Spool
+from runlore.spool.spool import Spool, hurry
 from runlore.store.base import Store, open_store
 from runlore.store.http import HttpStore
 from runlore.store.location import locate
@@ -22,6 +22,7 @@ from runlore.store.location import locate
 logger = logging.getLogger("runlore")
 
 _lock = threading.RLock()
+TERMINATED_SECONDS = 4.0
 _stores: dict[str, Store] = {}
 _spools: dict[str, Spool | None] = {}
 
@@ -74,7 +75,9 @@ def spool_at(uri: str) -> Spool | None:
     with _lock:
         if uri not in _spools:
             try:
-                _spools[uri] = Spool(uri, lambda: _delivery_store(uri), lambda: store_at(uri))
+                _spools[uri] = Spool(
+                    uri, lambda: _delivery_store(uri), lambda: store_at(uri), read_settings().offline and not is_local(uri)
+                )
             except OSError as error:
                 logger.warning("There is no place for a journal, so log calls wait for the store: %s", error)
                 _spools[uri] = None
@@ -82,9 +85,19 @@ def spool_at(uri: str) -> Spool | None:
         return _spools[uri]
 
 
+def is_local(uri: str) -> bool:
+    """Whether a store is a file of this machine."""
+    return uri.startswith(("file:", "sqlite:"))
+
+
 def open_spool(uri: str) -> Spool | None:
     """The journal of this process for a store, if there is one."""
     return _spools.get(uri)
+
+
+def hurry_to_the_end() -> None:
+    """The process was told to end: what was logged gets a few seconds to arrive, then it stays in the journal."""
+    hurry(TERMINATED_SECONDS)
 
 
 def _delivery_store(uri: str) -> Store:

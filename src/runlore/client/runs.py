@@ -31,6 +31,18 @@ class RunsClient(ClientBase):
 
         The client makes the run's id, so that sending the request again can not make a second run.
         """
+        return self.make_run(experiment_id, tags, run_name, None, start_time)
+
+    def make_run(
+        self,
+        experiment_id: str,
+        tags: dict[str, Any] | None = None,
+        run_name: str | None = None,
+        run_id: str | None = None,
+        start_time: int | None = None,
+    ) -> Run:
+        """Make a run with an id of one's own, 32 hexadecimal digits; a run that has it already is the answer. So several
+        processes can agree on a run before any of them has made it."""
         entries = [TagEntry(key=key, value=value) for key, value in tag_pairs(tags, cut=True)]
         operation = CreateRun(
             experiment_id=str(experiment_id),
@@ -38,7 +50,7 @@ class RunsClient(ClientBase):
             run_name=run_name or "",
             start_time=now() if start_time is None else start_time,
             tags=entries,
-            client_run_id=uuid.uuid4().hex,
+            client_run_id=run_id or uuid.uuid4().hex,
         )
         return self._call(operation).run
 

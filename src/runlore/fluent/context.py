@@ -14,11 +14,14 @@ import threading
 from types import TracebackType
 
 from runlore.client import RunloreClient, get_tracking_uri
-from runlore.entities import Run, RunStatus
+from runlore.client.connection import hurry_to_the_end
+from runlore.entities import Run, RunStatus, RunTag
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError
+from runlore.fluent.endings import status_of, tags_of, was_terminated, watch_termination
 from runlore.settings import read_settings
 
 DEFAULT_EXPERIMENT_ID = "0"
+_FOLLOWER_SECONDS = 30.0
 
 logger = logging.getLogger("runlore")
 
@@ -33,6 +36,17 @@ class OpenRun:
         self.linked |= {model.model_id for model in run.outputs.model_outputs}
         """Datasets and logged models that the run is known to be linked to."""
         self.process = os.getpid()
+        self.leads = True
+        """False in all but the first of several processes that share the run: that one ends it."""
+
+    def end(self, status: str, error: BaseException | None = None) -> None:
+        """End the run, and say what error ended it; or only see that everything arrives, where another process ends it."""
+        if error is not None and (tags := tags_of(error)):
+            self.client.log_batch(self.run_id, tags=[RunTag(key=key, value=value) for key, value in tags.items()])
+        if self.leads:
+            self.client.set_terminated(self.run_id, status)
+        elif not self.client.flush(_FOLLOWER_SECONDS):
+            logger.warning("What this process logged to run %s has not arrived yet; `runlore sync` delivers it.", self.run_id)
 
     @property
     def run_id(self) -> str:
@@ -51,7 +65,8 @@ _lock = threading.Lock()
 _open: list[OpenRun] = []
 _last_run: tuple[RunloreClient, str] | None = None
 _last_model: tuple[RunloreClient, str] | None = None
-_exit_status: str | None = None
+_watched = False
+_error: BaseException | None = None
 _stands_in_for_mlflow = False
 
 
@@ -81,6 +96,7 @@ def push(run: Run, client: RunloreClient) -> OpenRun:
     _thread.stack.append(opened)
     with _lock:
         _open.append(opened)
+    client.keep_alive(opened.run_id)
     return opened
 
 
@@ -179,29 +195,32 @@ def last_model() -> tuple[RunloreClient, str] | None:
 
 
 def _watch_exit() -> None:
-    """From the first run on: open runs end with the process, as FAILED when an exception ends it."""
-    global _exit_status
+    """From the first run on: open runs end with the process, as FAILED when an exception ends it, as KILLED by a signal."""
+    global _watched
+    watch_termination()
     with _lock:
-        if _exit_status is not None:
+        if _watched:
             return
-        _exit_status = RunStatus.FINISHED
+        _watched = True
     atexit.register(_end_open_runs)
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
-        global _exit_status
-        _exit_status = RunStatus.FAILED
+        global _error
+        _error = value
         previous(kind, value, traceback)
 
     sys.excepthook = hook
 
 
 def _end_open_runs() -> None:
+    if was_terminated():
+        hurry_to_the_end()
     for opened in reversed(_open):
         if opened.process != os.getpid():
             continue  # the run of a parent process goes on there
         try:
-            opened.client.set_terminated(opened.run_id, _exit_status)
+            opened.end(RunStatus.KILLED if was_terminated() else status_of(_error), _error)
         except RunloreError as error:
             logger.warning("Run %s could not be ended: %s", opened.run_id, error)
     _open.clear()

@@ -9,8 +9,9 @@ from typing import Any, Self
 from runlore.client import RunloreClient
 from runlore.client.runs import PARENT_TAG
 from runlore.entities import LifecycleStage, Run, RunStatus, RunTag
-from runlore.exceptions import InvalidParameter, InvalidState, RunloreError
+from runlore.exceptions import InvalidParameter, InvalidState, NotFound, RunloreError
 from runlore.fluent import context, recording
+from runlore.fluent.endings import status_of
 from runlore.fluent.source import source_tags
 from runlore.settings import read_settings
 
@@ -18,15 +19,15 @@ NAME_TAG, NOTE_TAG = "mlflow.runName", "mlflow.note.content"
 
 
 class ActiveRun(Run):
-    """An open run, to be used in a `with` block: leaving the block ends it, as FAILED when an exception does."""
+    """An open run, to be used in a `with` block: leaving the block ends it, as FAILED when an exception does (the tags
+    `runlore.exception` and `runlore.traceback` say which), as KILLED by Ctrl-C or SIGTERM."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        status = RunStatus.FINISHED if kind is None else RunStatus.FAILED
         while any(opened.run_id == self.info.run_id for opened in context.stack()):
-            end_run(status)  # runs that were started inside and left open end with it
+            _end(status_of(error), error)  # runs that were started inside and left open end with it
 
 
 def start_run(
@@ -42,6 +43,8 @@ def start_run(
     """Start a run and make it the active one of this thread; use it in a `with` block or call `end_run`.
 
     * `run_id` (or `RUNLORE_RUN_ID`, `MLFLOW_RUN_ID` in the environment, for the first run of a process) resumes a run.
+      A `RUNLORE_RUN_ID` of 32 hexadecimal digits that names no run yet is the id of the new one: processes that train
+      together (`RANK`, `SLURM_PROCID` …) share one run that way, whichever comes first, and the first rank ends it.
     * `nested=True` allows a run inside the active one, which becomes its parent. `parent_run_id` names another parent.
     * `description` is shown as the run's note.
     * `log_system_metrics` says whether system metrics are recorded, whatever the environment says.
@@ -56,7 +59,9 @@ def start_run(
         )
     tags = _with_note(tags, description)
     client = RunloreClient()
-    if existing := run_id or _run_of_environment():
+    shared = None if run_id else _run_of_environment()
+    existing = run_id or (shared if shared and _is_there(client, shared) else None)
+    if existing:
         run = _resume(client, existing, run_name, tags)
     else:
         if parent := _parent(client, parent_run_id):
@@ -64,20 +69,26 @@ def start_run(
         if run_name:
             tags[NAME_TAG] = run_name
         experiment = str(experiment_id) if experiment_id is not None else context.current_experiment_id()
-        run = client.create_run(experiment, tags={**source_tags(), **tags}, run_name=run_name)
+        run = client.make_run(experiment, {**source_tags(), **tags}, run_name, shared)
     started = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
-    recording.begin(context.push(started, client), resumed=bool(existing), log_system_metrics=log_system_metrics)
+    opened = context.push(started, client)
+    opened.leads = shared is None or recording.rank() == 0
+    recording.begin(opened, resumed=bool(existing), log_system_metrics=log_system_metrics)
     return started
 
 
 def end_run(status: str = RunStatus.FINISHED) -> None:
     """End the active run of this thread; does nothing when there is none."""
+    _end(status, None)
+
+
+def _end(status: str, error: BaseException | None) -> None:
     if context.stack():
         for variable in ("RUNLORE_RUN_ID", "MLFLOW_RUN_ID"):
             os.environ.pop(variable, None)
         closed = context.pop()
         recording.finish(closed.run_id)
-        closed.client.set_terminated(closed.run_id, status)
+        closed.end(status, error)
 
 
 def active_run() -> ActiveRun | None:
@@ -129,6 +140,15 @@ def _run_of_environment() -> str | None:
         for variable in ("RUNLORE_RUN_ID", "MLFLOW_RUN_ID"):
             os.environ.pop(variable, None)  # it names one run, not every run that follows
     return run_id
+
+
+def _is_there(client: RunloreClient, run_id: str) -> bool:
+    """Whether a run of the environment is there to be resumed; else it is one to be made."""
+    try:
+        client.get_run(run_id)
+    except NotFound:
+        return False
+    return True
 
 
 def _with_note(tags: dict[str, Any] | None, description: str | None) -> dict[str, Any]:

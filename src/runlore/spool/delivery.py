@@ -6,7 +6,6 @@ aside in `refused.jsonl` and holds nothing up. Servers that do not know deliveri
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -30,6 +29,7 @@ from runlore.exceptions import (
     RunloreError,
     error_from_code,
 )
+from runlore.spool.files import deliver_files, noted_experiments, placeholder
 from runlore.spool.frames import Record
 from runlore.spool.records import Parcel, decode, in_parcels
 from runlore.store.base import Store
@@ -39,15 +39,9 @@ DROPPED_TAG = "runlore.dropped"
 """The tag of a run that says how many points and other entries were lost because neither disk nor memory had room."""
 FINAL = (InvalidParameter, NotFound, InvalidState, BadRequest, AlreadyExists)
 """Errors that the same records would meet again."""
-_PLACEHOLDER = "9"
 _POINTS_A_BATCH = 1_000
 
 logger = logging.getLogger("runlore")
-
-
-def placeholder(experiment_name: str) -> str:
-    """The id under which an experiment is spoken of until a store has given it one: it follows from the name."""
-    return f"{_PLACEHOLDER}{int(hashlib.sha256(experiment_name.encode()).hexdigest(), 16) % 10**17:017d}"
 
 
 class Delivery:
@@ -59,8 +53,8 @@ class Delivery:
         self._marks: dict[str, int] = {}
         self._plain = False
         self._experiments: dict[str, str] = {}
-        self.made_runs: dict[str, str] = {}
-        """Runs that were made by a delivered record, and the artifact URIs that the store gave them."""
+        self.made_runs: set[str] = set()
+        """Runs that were made by a delivered record."""
         self.delivered = 0
         """Records that the store has, points of one call being one."""
         self.refused = 0
@@ -149,12 +143,21 @@ class Delivery:
             if isinstance(operation, CreateExperiment):
                 self._experiments[placeholder(operation.name)] = self._experiment(operation)
             elif isinstance(operation, CreateRun):
-                experiment = self._experiments.get(operation.experiment_id, operation.experiment_id)
+                experiment = self._experiment_id(operation.experiment_id)
                 run = self._store().call(msgspec.structs.replace(operation, experiment_id=experiment)).run
-                self.made_runs[run.info.run_id] = run.info.artifact_uri
+                deliver_files(self._place, run.info.run_id, self._store())
+                self.made_runs.add(run.info.run_id)
             self.delivered += 1
         except FINAL as error:
             self._set_aside(record.seq, "", error, operation)
+
+    def _experiment_id(self, spoken_of: str) -> str:
+        """The store's id of an experiment, given its id or a placeholder that this or another process uses."""
+        if spoken_of not in self._experiments:
+            names = {placeholder(name): name for name in noted_experiments(self._place)}
+            name = names.get(spoken_of)
+            self._experiments[spoken_of] = spoken_of if name is None else self._experiment(CreateExperiment(name=name))
+        return self._experiments[spoken_of]
 
     def _experiment(self, operation: CreateExperiment) -> str:
         try:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from runlore.settings import read_settings
@@ -37,7 +37,7 @@ def spool_of(uri: str) -> tuple[Path, str]:
     password."""
     scheme, _, rest = uri.partition(":")
     if scheme == "file":
-        return Path(url2pathname(unquote(urlsplit(uri).path))) / "spool", ""
+        return Path(url2pathname(urlsplit(uri).path)) / "spool", ""
     if scheme == "sqlite" and rest.startswith("///"):
         file = Path(rest[3:]).absolute()
         return file.with_name(file.name + ".spool"), ""

@@ -63,6 +63,11 @@ class Shipper:
             threading.Thread(target=self._keep_synced, name="runlore-journal", daemon=True),
         ]
 
+    @property
+    def deliveries(self) -> int:
+        """How many deliveries have succeeded."""
+        return self._delivery.delivered
+
     def start(self) -> None:
         """Start the threads. Where that is not possible any more (the interpreter ends), `flush` does the work."""
         for thread in self._threads:
@@ -92,7 +97,8 @@ class Shipper:
                 hopeless = failures and self._failures >= failures and waited > IMPATIENT_SECONDS
                 if waited > seconds or hopeless or (self._failures > failures + 1 and waited > IMPATIENT_SECONDS):
                     return False
-                self._changed.wait(min(0.2, seconds))
+                self._changed.wait(min(0.25, seconds))
+                self._hurry.set()  # whoever waits between two attempts goes on at once
         return True
 
     def close(self) -> None:

@@ -11,8 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from runlore.api.experiments import CreateExperiment
 from runlore.api.metrics import LogMetric
 from runlore.api.operation import Operation, validated
 from runlore.api.runs import (
@@ -26,11 +30,12 @@ from runlore.api.runs import (
     TagEntry,
     UpdateRun,
 )
-from runlore.entities import LifecycleStage, Run
+from runlore.entities import Empty, LifecycleStage, Run
 from runlore.exceptions import InvalidParameter, Unavailable
 from runlore.spool.delivery import Delivery
 from runlore.spool.journal import Journal
 from runlore.spool.leftovers import deliver_left_behind
+from runlore.spool.offline import MADE_HERE, Offline
 from runlore.spool.overflow import MOST_BYTES
 from runlore.spool.places import Claim, new_writer, spool_of
 from runlore.spool.records import POINTS, can_be_recorded, encode, encode_operation
@@ -49,6 +54,13 @@ POINTS_A_RECORD = 1_000
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 logger = logging.getLogger("runlore")
+_patience = FLUSH_SECONDS
+
+
+def hurry(seconds: float) -> None:
+    """Let the ends of runs and of the process wait no longer than this from now on: somebody is about to kill it."""
+    global _patience
+    _patience = min(_patience, seconds)
 
 
 class _Known:
@@ -74,8 +86,9 @@ class Receipt:
 class Spool:
     """Accepts what is logged to one store. Safe to use from many threads; a forked child needs one of its own."""
 
-    def __init__(self, uri: str, store: Callable[[], Store], patient_store: Callable[[], Store]) -> None:
-        """`store` opens the store for deliveries, which are tried again here; `patient_store` the one for everything else.
+    def __init__(self, uri: str, store: Callable[[], Store], patient_store: Callable[[], Store], offline: bool = False) -> None:
+        """`store` opens the store for deliveries, which are tried again here; `patient_store` the one for everything else;
+        `offline`: neither is asked.
 
         Raises `OSError` when there is no place for a journal.
         """
@@ -85,6 +98,10 @@ class Spool:
         self.writer_id = self._claim.directory.name
         self._journal = Journal(self._claim.directory, self.writer_id, name)
         self._told_of_failure = False
+        self.offline = offline
+        """Whether the store is never asked."""
+        self._away_since: int | None = None
+        self._here = Offline(place, self._claim.directory)
         self._one_sweep = threading.Lock()
         self._delivery = Delivery(store, self.writer_id, place)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
@@ -95,7 +112,8 @@ class Spool:
         self._place, self._name = place, name
         self.has_children = False
         """Whether processes were forked off, which may have left something behind: reading calls deliver it."""
-        self._shipper.start()
+        if not offline:
+            self._shipper.start()
 
     # -- logging ----------------------------------------------------------------------------------------------------------
 
@@ -190,23 +208,63 @@ class Spool:
         """Accept the end of a run, and wait up to 30 s for everything to arrive; warns when it does not."""
         self._shipper.alive_runs.discard(operation.run_id)
         self.accept(operation)
-        if not self.flush(FLUSH_SECONDS):
+        if not self.flush(_patience):
             self._tell_what_waits()
 
     # -- everything else ------------------------------------------------------------------------------------------------------
 
     def call(self, operation: Operation[Reply]) -> Reply:
-        """Carry out an operation on the store after all that was accepted has arrived there."""
+        """Carry out an operation on the store after all that was accepted has arrived there.
+
+        While the store does not answer, runs and experiments are made here, and what was made here is read here.
+        """
+        if self._is_away() or getattr(operation, "run_id", None) in self._unmade_runs():
+            return self._answer_here(operation)  # type: ignore[no-any-return]
         self.flush(READ_SECONDS)
         if self.has_children:
             self._deliver_left_behind()
-        reply = self._store().call(operation)
+        try:
+            reply = self._store().call(operation)
+        except Unavailable as error:
+            if not isinstance(operation, MADE_HERE):
+                raise
+            logger.warning("%s Until then runs are made here, and what is logged is kept.", error.message)
+            self._away_since = self._shipper.deliveries
+            return self._answer_here(operation)  # type: ignore[no-any-return]
         if isinstance(operation, CreateRun):
             run: Run = reply.run  # type: ignore[attr-defined]
             self._learn(run.info.run_id, run)
         elif operation.route.needs.right == "manage":
             self._known.clear()  # runs may be in the trash now
         return reply
+
+    def _is_away(self) -> bool:
+        """Whether the store is not asked: it did not answer, and no delivery has arrived since."""
+        if self._away_since is not None and self._shipper.deliveries > self._away_since and not self.offline:
+            self._away_since = None
+        return self.offline or self._away_since is not None
+
+    def _unmade_runs(self) -> set[str]:
+        """Runs that were made here and that the store does not know yet."""
+        if self._here.runs:
+            self._here.runs -= self._delivery.made_runs
+        return self._here.runs
+
+    def _answer_here(self, operation: Operation[Any]) -> Any:
+        operation = validated(operation)
+        if isinstance(operation, CreateExperiment):
+            self._append(*encode_operation(operation), "", 1)
+        if isinstance(operation, CreateRun):
+            self._append(*encode_operation(operation), operation.client_run_id or "", 1)
+            reply = self._here.made(operation)
+            self._learn(reply.run.info.run_id, reply.run)
+            return reply
+        if isinstance(operation, MADE_HERE):
+            return self._here.experiment(operation)
+        if can_be_recorded(_as_batch(operation)):
+            self.accept(operation)
+            return self._here.updated(operation) if isinstance(operation, UpdateRun) else Empty()
+        return self._here.read(operation)
 
     def _deliver_left_behind(self) -> None:
         with self._one_sweep:  # whoever comes second finds it done
@@ -217,10 +275,12 @@ class Spool:
 
     def flush(self, seconds: float = READ_SECONDS) -> bool:
         """Wait until everything accepted so far has arrived; False when it has not in so many seconds."""
-        return self._shipper.flush(self._journal.next_seq, seconds)
+        return self.offline or self._shipper.flush(self._journal.next_seq, seconds)
 
     def wait_for(self, seq: int) -> None:
         """Return when a record has arrived. Raises why it was refused, or `Unavailable`."""
+        if self.offline:
+            return
         if not self._shipper.flush(seq + 1, READ_SECONDS):
             raise Unavailable(
                 f"What was logged has not arrived at {self.uri} yet: {self._shipper.trouble or 'it takes its time'}. It is "
@@ -230,14 +290,19 @@ class Spool:
         if error is not None:
             raise error
 
-    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+    def close(self) -> None:
         """Wait for what was accepted to arrive, then let go. What has not arrived stays in the journal; a warning says so."""
-        arrived = self.flush(seconds)
+        arrived = self.flush(_patience) and not (self.offline and self._journal.next_seq)
         self._shipper.close()
         if not arrived:
             self._tell_what_waits()
         self._journal.close(remove=arrived)
         self._claim.release(remove=arrived)
+
+    def files_of(self, artifact_uri: str) -> Path | None:
+        """The directory in this spool that an artifact URI names, for runs that were made here; None for all others."""
+        root = self._place.as_uri() + "/"
+        return Path(url2pathname(urlsplit(artifact_uri).path)) if artifact_uri.startswith(root) else None
 
     def abandon(self) -> None:
         """In a forked child: close the copies of the parent's files."""
@@ -249,7 +314,8 @@ class Spool:
         logger.warning(
             "%d log calls have not arrived at %s: %s They are kept in %s; `runlore sync` delivers them, and so does the next "
             "process that logs there.",
-            waiting, self.uri, self._shipper.trouble or "it takes its time.", self._journal.directory,
+            waiting, self.uri, "RUNLORE_OFFLINE is set." if self.offline else self._shipper.trouble or "it takes its time.",
+            self._journal.directory,
         )  # fmt: skip
 
 

@@ -57,15 +57,18 @@ def deliver(db: Transaction, op: Deliver) -> Delivered:
 
 def _append(db: Transaction, key: int, numbers: list[int], points: list[MetricPoint]) -> list[RefusedRecord]:
     """Append points; those whose name can not be one are refused."""
-    refused = {}
-    for number, point in zip(numbers, points, strict=True):
-        if point.key not in refused:
-            try:
-                checked_name(point.key, "name")
-            except InvalidParameter as error:
-                refused[point.key] = _refusal(number, error)
+    refused: dict[str, InvalidParameter] = {}
+    for name in {point.key for point in points}:
+        try:
+            checked_name(name, "name")
+        except InvalidParameter as error:
+            refused[name] = error
+    if not refused:
+        append_points(db, key, points)
+        return []
     append_points(db, key, [point for point in points if point.key not in refused])
-    return list(refused.values())
+    keys = [point.key for point in points]
+    return [_refusal(numbers[keys.index(name)], error) for name, error in refused.items()]
 
 
 def _apply(db: Transaction, run_id: str, record: JournalRecord) -> RefusedRecord | None:
