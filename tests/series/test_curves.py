@@ -14,7 +14,7 @@ from tests.series.folded import Folded
 
 from runlore.series.cells import points, read_cells
 from runlore.series.chunk import Points
-from runlore.series.curves import need_of, smooth
+from runlore.series.curves import need_of, smooth, smooth_buckets
 from runlore.series.frame import Buckets, Grid, choose_grid
 from runlore.series.groups import spread, student
 from runlore.series.window import fill
@@ -59,7 +59,7 @@ def shown(source: Folded, grid: Grid, kind: str, amount: float) -> tuple[Any, An
     known = np.flatnonzero(buckets.count)
     need = need_of(kind, amount, int(buckets.count.sum()), 2_500_000, len(known))
     cells = read_cells(source, None, "step", (grid.start, grid.end), need)
-    return smooth(cells, kind, amount, grid.bounds())[known], known
+    return smooth_buckets(cells, kind, amount, grid.bounds(), buckets)[known], known
 
 
 @pytest.mark.parametrize("even", [True, False])

@@ -89,8 +89,8 @@ def _folded_cells(source: Source, axis: Axis, window: tuple[int, int], need: Nee
         numbers = numbers[reached & ~final]
         if level == LOWEST:
             break
-        most = 2 * len(numbers) > node_count(source.folded, level)  # levels between would tell nothing
-        down = level - lowest if most else min(_STRIDE, level - lowest)
+        nearly_all = 2 * len(numbers) > node_count(source.folded, level)  # levels between would tell nothing
+        down = level - lowest if nearly_all else min(_STRIDE, level - lowest)
         level, numbers = level - down, children(numbers, down, node_count(source.folded, level - down))
     return [Cells(*(column[part.number > 0] for column in part)) for part in parts]
 

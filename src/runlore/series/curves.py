@@ -91,6 +91,23 @@ def smooth(cells: Cells, kind: str, amount: float, edges: NDArray[Any]) -> NDArr
     return result
 
 
+def smooth_buckets(cells: Cells, kind: str, amount: float, edges: NDArray[Any], buckets: Buckets) -> NDArray[Any]:
+    """The smoothed line in buckets whose means are known, which corrects what cells make wrong at their edges.
+
+    Where smoothing is slight, a bucket's smoothed value is nearly its mean; where it is strong, the cells are right.
+    """
+    import numpy as np
+
+    curve = smooth(cells, kind, amount, edges)
+    if not (cells.number > 1).any():
+        return curve
+    scale = reach(kind, amount)[0] / (1 if kind == "ema" else 2.5)
+    each = np.maximum(buckets.count, 1)
+    own = 1 + scale / each * np.expm1(-each / max(scale, 1e-300))
+    wrong = buckets.columns()[0] - smooth(cells, "ema", 0.0, edges)
+    return np.asarray(curve + own * np.where(np.isnan(wrong), 0.0, wrong))
+
+
 class Rough(Protocol):
     """A line of a group, as far as its mean with others is asked for."""
 

@@ -82,6 +82,9 @@ def _read_tables(rows: list[bytes], numbers: list[int]) -> Iterable[tuple[list[i
             return
         table = np.frombuffer(b"".join([rows[number] for number in numbers]), np.uint8).reshape(len(numbers), -1)
         same = (table[:, layout.marks] == table[0, layout.marks]).all(axis=1)
+        if same.all():
+            yield numbers, layout.columns(table), None
+            return
         yield [number for number, like in zip(numbers, same.tolist(), strict=True) if like], layout.columns(table[same]), None
         numbers = [number for number, like in zip(numbers, same.tolist(), strict=True) if not like]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runlore.api.series import QuerySeries, SeriesColumns, SeriesFrame, SeriesGroupColumns
 from runlore.exceptions import InvalidParameter
-from runlore.series.curves import mean_line, need_of, smooth
+from runlore.series.curves import mean_line, need_of, smooth_buckets
 from runlore.series.frame import EXACT_ENTRIES, Buckets, Edges, Grid, choose_grid, choose_log_grid, needs_double, union
 from runlore.series.groups import spread, total_marks
 from runlore.series.joined import FloatEdges, choose_float_grid
@@ -233,7 +233,7 @@ def _smooth(chart: _Chart, place: int, op: QuerySeries) -> NDArray[Any]:
         return np.full(len(known), math.nan)
     need = need_of(kind, amount, int(buckets.count.sum()), _READ_POINTS / len(chart.lines), int(known.sum()))
     cells = chart.lines[place].cells(chart.grid, need)
-    return np.where(known, smooth(cells, kind, amount, chart.grid.bounds()), math.nan)
+    return np.where(known, smooth_buckets(cells, kind, amount, chart.grid.bounds(), buckets), math.nan)
 
 
 def _best(chart: _Chart, places: Sequence[int], which: str | None) -> NDArray[Any]:
