@@ -36,8 +36,9 @@ pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: .venv/.ready $(STATIC) ## Run the fault tests at length: kills, lost answers, full disks (about an hour)
+soak: .venv/.ready $(STATIC) ## Run the fault tests at length: kills, lost answers, full disks; charts of 10⁹ points (about an hour)
 	RUNLORE_SOAK=1 $(RUN) -m pytest -s tests/faults $(PYTEST_ARGS)
+	$(RUN) bench/charts.py --billion
 
 .PHONY: lint
 lint: .venv/.ready ## Check style and types of the Python code
@@ -71,6 +72,7 @@ bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure R
 	$(RUN) bench/disk.py --readme
 	$(RUN) bench/table.py
 	$(RUN) bench/search_store.py
+	$(RUN) bench/charts.py
 
 .PHONY: sdk-bench
 sdk-bench: .venv/.ready .venvs/mlflow3/.ready .venvs/wandb/.ready .venvs/trackio/.ready .venvs/aim/.ready .venvs/tensorboardx/.ready ## Measure what logging costs, beside five other trackers
