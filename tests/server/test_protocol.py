@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.server.live import House
 from tests.server.wire import API, FILES
+
+from runlore.server import artifacts, protocol
 
 BEFORE_TIME_IS_UP, AFTER = 20.0, 31.0
 
@@ -186,3 +189,41 @@ def test_answers_come_in_the_order_of_the_requests(house: House) -> None:
         assert answer.headers["content-length"] == str(len(answer.body))
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "date" in answer.headers
+
+
+def test_a_slow_upload_makes_room_when_others_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(artifacts, "LOOK_SECONDS", 0.05)
+    files = house.app._artifacts
+    files._writers.shutdown()
+    files._writers, files._threads = ThreadPoolExecutor(2), 2
+    slow = [house.connect() for _ in range(2)]
+    for number, connection in enumerate(slow):
+        connection.send(f"PUT {FILES}/0/slow{number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx".encode())
+    answer = house.ask("PUT", f"{FILES}/0/quick", body=b"quick")
+    assert answer.status == 200
+    ended = []
+    for connection in slow:
+        with connection, suppress(TimeoutError):
+            connection.socket.settimeout(0.5)
+            ended.append(connection.answer().status)
+    assert set(ended) == {408}
+
+
+def test_one_upload_too_many_is_asked_to_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "MOST_UPLOADS", 0)
+    answer = house.ask("PUT", f"{FILES}/0/f", body=b"x")
+    assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_one_connection_too_many_is_asked_to_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    with house.connect() as first:
+        assert first.request("GET", "/health").status == 200
+        monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 0)
+        with house.connect() as second:
+            answer = second.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert second.ended()
+        assert first.request("GET", "/health").status == 200
+    monkeypatch.undo()
+    assert house.ask("GET", "/health").status == 200

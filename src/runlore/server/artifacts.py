@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
@@ -38,7 +39,7 @@ from runlore.blobs.sweep import measure, remove_released
 from runlore.blobs.tree import BlobTree
 from runlore.blobs.uri import open_blobs, open_root, resolve
 from runlore.entities import FileInfo
-from runlore.exceptions import BadRequest, InvalidParameter, NotFound
+from runlore.exceptions import BadRequest, InvalidParameter, LimitExceeded, NotFound
 from runlore.server.auth import Access
 from runlore.server.dispatch import SubmittingStore, read_operation
 from runlore.server.http import Headers, Refused, Reply, Request, json_reply
@@ -50,6 +51,12 @@ PIECE = 1 << 20
 READERS, WRITERS = 16, 256
 """Threads for reading and for uploads, apart from each other: slow senders, who hold a thread each, do not keep readers
 waiting, and it takes many of them to keep other senders waiting."""
+
+MOST_UPLOADS = 4 * WRITERS
+"""Uploads that are under way or wait for a thread; one more is asked to come back."""
+SLOW_SECONDS, LOOK_SECONDS = 30.0, 5.0
+"""How long an upload may take for `PIECE` bytes while others wait for its thread, and how often that is looked at."""
+_TOO_SLOW = "The upload was ended because it is slow and others wait. Try again later, or send the file in parts."
 
 _POLICY = b"default-src 'none'; sandbox; frame-ancestors 'none'"
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -72,6 +79,7 @@ class Artifacts:
         self._access = access
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="runlore-files")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="runlore-uploads")
+        self._uploads, self._threads = 0, WRITERS
         self._transfers = Transfers(store, access, self)
 
     def close(self) -> None:
@@ -194,12 +202,29 @@ class Artifacts:
         """Hand the body of a request to `write`, on a thread of the uploads."""
         loop = asyncio.get_running_loop()
         pieces = request.pieces(PIECE)
+        if self._uploads >= MOST_UPLOADS:
+            raise LimitExceeded(f"{MOST_UPLOADS} uploads are under way. Try again later.")
 
         def arriving() -> Iterator[bytes]:
-            while piece := asyncio.run_coroutine_threadsafe(_next(pieces), loop).result():
+            while piece := self._piece(asyncio.run_coroutine_threadsafe(_next(pieces), loop)):
                 yield piece
 
-        return await loop.run_in_executor(self._writers, lambda: write(arriving()))
+        self._uploads += 1
+        try:
+            return await loop.run_in_executor(self._writers, lambda: write(arriving()))
+        finally:
+            self._uploads -= 1
+
+    def _piece(self, coming: Future[bytes]) -> bytes:
+        """The next piece of an upload. When others wait for a thread, a slow sender has to make room."""
+        began = time.monotonic()
+        while True:
+            try:
+                return coming.result(timeout=LOOK_SECONDS)
+            except TimeoutError:
+                if self._uploads > self._threads and time.monotonic() - began > SLOW_SECONDS:
+                    coming.cancel()
+                    raise Refused(408, LimitExceeded.error_code, _TOO_SLOW) from None
 
     async def _delete(self, route: FileRoute, request: Request) -> Reply:
         path = self._proxied_path(route, request)

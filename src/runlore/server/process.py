@@ -128,9 +128,7 @@ def _serve_on(
     try:
         if isinstance(store, HttpStore) or not isinstance(store, SqlStore):
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
-        running = BoundedServer(
-            configuration(_application(store, options)), on_ready, lambda: store.must_restart or orphaned()
-        )
+        running = BoundedServer(configuration(_application(store, options)), on_ready, lambda: store.must_restart or orphaned())
         _stop_on_signals(running)
         introduce(store)
         running.run(sockets=[listener])

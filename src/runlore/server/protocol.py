@@ -32,6 +32,20 @@ STALLED_SECONDS = 120.0
 """How long a client may leave a slice of its answer (`http.SLICE`) unread: 2 kB/s are enough."""
 
 
+def connection_limit() -> int:
+    """How many connections one process takes: most of the file handles that it may have; 8,000 at most."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 2_000
+    handles = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 8_000 if handles < 0 else max(64, min(8_000, handles - max(200, handles // 4)))
+
+
+MAX_CONNECTIONS = connection_limit()
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -44,6 +58,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._window_began, self._window_bytes = self._last_data, 0
         self._unread_since: float | None = None
         self._unanswered: deque[RequestResponseCycle] = deque()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came; one too many is asked to come back, while there is still a file handle to say so with."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.write(_FULL)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in, and end the connection when it is too much head."""
