@@ -112,6 +112,16 @@ def test_zeros_at_the_end_are_not_taken_for_records(contents: list[bytes], place
     assert damage > 0 or found == records
 
 
+def test_a_part_may_end_anywhere() -> None:
+    """Reading goes on where the part ended, and takes no cut for damage."""
+    data, records = image([b"x" * 1_000] * 40 + [b"y" * 700] * 60)
+    for size in [*range(len(MAGIC), 3_000), *range(BLOCK - 2_000, BLOCK + 2_000), *range(2 * BLOCK - 1_500, 2 * BLOCK + 1_500)]:
+        first = scan(data[len(MAGIC) : size], len(MAGIC), whole=False)
+        rest = scan(data[first.end :], first.end)
+        assert (first.damage, rest.damage) == (0, 0), size
+        assert first.records + rest.records == records
+
+
 @given(payloads, st.lists(st.integers(1, 70), max_size=20), st.sampled_from([200, 40_000, 10**9]))
 @settings(deadline=None, max_examples=60)
 def test_reading_follows_writing(contents: list[bytes], pauses: list[int], segment: int) -> None:

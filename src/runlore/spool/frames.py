@@ -86,7 +86,7 @@ def scan(data: bytes, offset: int, whole: bool = True) -> Scan:
             break
         size, crc, seq, kind = FRAME.unpack_from(data, at)
         if size == 0 or size + FRAME.size > left:
-            if not whole and at + left >= end and not any(data[at:end]):
+            if not whole and at + left + FRAME.size > end and not any(data[at : at + left]):
                 break  # padding, and what comes after it has not been read yet
             damage += not _is_padding(data, at, left)
             begun.clear()

@@ -170,10 +170,13 @@ class Journal:
                 os.close(descriptor)
 
     def _remove(self, segment: Segment) -> None:
-        if self.damage:
-            segment.path.replace(segment.path.with_suffix(CORRUPT))
-        else:
-            segment.path.unlink(missing_ok=True)
+        try:
+            if self.damage:
+                segment.path.replace(segment.path.with_suffix(CORRUPT))
+            else:
+                segment.path.unlink()
+        except FileNotFoundError:
+            return  # somebody has removed the spool
 
     def _reading(self) -> Segment | None:
         """The segment to read from: the next one when the present one has been read to its end."""
