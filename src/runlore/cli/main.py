@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
     "export": ("runlore.cli.export:export", "Write all runs, or all metric points, to a file."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
+    "watch": ("runlore.cli.watch:watch", "Show the metrics of a run as they come in."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
     "db": ("runlore.cli.db:db", "The database of a store: status, migrate, distribute."),
     "backup": ("runlore.cli.backup:backup", "Copy a store that is in use."),
