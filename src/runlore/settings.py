@@ -53,7 +53,8 @@ class Settings(msgspec.Struct, frozen=True):
     no_color: bool = False
     """`NO_COLOR`: commands write plain text on terminals too."""
     truncate_long_values: str | None = None
-    """"true" (or nothing): params and tags of runs that are too long are cut, with a warning; "false": they are refused."""
+    """"true": params and tags of runs that MLflow finds too long are cut, with a warning; "false": they are refused; nothing:
+    as "true", but for params, of which 100,000 characters are kept."""
     snapshot: str | None = None
     """`RUNLORE_SNAPSHOT`: "0" records nothing of what produced a run; "git,packages" these parts; "-changes" all but this."""
     snapshot_env: str | None = None

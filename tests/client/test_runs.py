@@ -140,9 +140,27 @@ def test_params_take_any_type_and_keep_their_first_value(client: RunloreClient, 
     assert client.get_run(run_id).data.params == {"layers": "[1, 2]", "none": "None", "lr/β 1": "0.1"}
 
 
+def test_long_params_are_kept_whole(client: RunloreClient, run_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    long = "a" * 6_000 + "é" * 50_000
+    client.log_param(run_id, "one", long)
+    client.log_param(run_id, "one", long)  # the same value as before
+    client.log_batch(run_id, params=[Param(f"p{number}", f"{number}" + "é" * 99_999) for number in range(10)])
+    client.log_param(run_id, "number", "1" * 7_000)
+    assert caplog.records == []
+    client.log_param(run_id, "longest", "b" * 100_001)
+    assert "Param value of 'longest'" in caplog.text
+    data = client.get_run(run_id).data.params
+    assert (data["one"], data["p7"], len(data["longest"])) == (long, "7" + "é" * 99_999, 100_000)
+    [found] = client.search_runs([client.get_run(run_id).info.experiment_id], "params.p7 LIKE '7é%'")
+    assert found.data.params["one"] == long
+    with pytest.raises(MlflowException, match="Changing param values is not allowed"):
+        client.log_param(run_id, "one", long + "!", synchronous=True)
+
+
 def test_long_params_and_tags_are_cut_with_a_warning(
-    client: RunloreClient, experiment: str, caplog: pytest.LogCaptureFixture
+    client: RunloreClient, experiment: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "true")
     run_id = client.create_run(experiment, tags={"made": "m" * 8_001}).info.run_id
     client.log_param(run_id, "fits", "x" * 6_000)
     client.set_tag(run_id, "fits", "x" * 8_000)

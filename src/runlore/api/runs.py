@@ -43,11 +43,21 @@ class MetricPoint(Value, gc=False):
     model_id: ModelId | None = None
 
 
+ParamRest = Annotated[str, Meta(max_length=94_000, description="what a value has beyond 6,000 characters")]
+"""Runlore's clients send long values in two pieces: MLflow's server does not know the second, and keeps the first."""
+
+
 class ParamEntry(Value, gc=False):
-    """One param to write."""
+    """One param to write. Its whole value is `value` and `rest`, one after the other."""
 
     key: Key
     value: ParamValue
+    rest: ParamRest = ""
+
+    @property
+    def text(self) -> str:
+        """The whole value."""
+        return self.value + self.rest
 
 
 class TagEntry(Value, gc=False):
@@ -138,6 +148,7 @@ class LogParam(Operation[Empty]):
     run_id: RunId
     key: Key
     value: ParamValue
+    rest: ParamRest = ""
 
 
 class SetTag(Operation[Empty]):

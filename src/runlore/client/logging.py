@@ -7,7 +7,7 @@ from typing import Any
 
 from runlore.api.metrics import GetMetricHistory, LogMetric
 from runlore.api.operation import Operation
-from runlore.api.runs import DeleteTag, LogBatch, LogInputs, LogOutputs, LogParam, MetricPoint, ParamEntry, SetTag, TagEntry
+from runlore.api.runs import DeleteTag, LogBatch, LogInputs, LogOutputs, LogParam, MetricPoint, SetTag, TagEntry
 from runlore.client.base import (
     ClientBase,
     RunOperations,
@@ -15,10 +15,10 @@ from runlore.client.base import (
     key_text,
     metric_number,
     now,
-    param_text,
     step_number,
     tag_text,
 )
+from runlore.client.params import param_entry
 from runlore.entities import DatasetInput, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag
 
 METRICS_A_BATCH, PARAMS_A_BATCH, TAGS_A_BATCH = 1_000, 100, 100
@@ -27,8 +27,8 @@ METRICS_A_BATCH, PARAMS_A_BATCH, TAGS_A_BATCH = 1_000, 100, 100
 class LoggingClient(ClientBase):
     """Metrics, params, tags, inputs and outputs of runs.
 
-    Param values over 6,000 characters and tag values over 8,000 are cut, with a warning; with
-    `RUNLORE_TRUNCATE_LONG_VALUES=false` in the environment they are refused.
+    Param values over 100,000 characters (6,000 where the server is MLflow's) and tag values over 8,000 are cut, with a warning.
+    `RUNLORE_TRUNCATE_LONG_VALUES` in the environment asks for MLflow's limit of params, 6,000: "true" cuts, "false" refuses.
 
     Every call returns when the data is in the journal of the process (`runlore.spool`), and raises what is wrong with it as far
     as that can be known here. With `synchronous=True` it waits for the store; with `synchronous=False` it puts an error into
@@ -37,7 +37,8 @@ class LoggingClient(ClientBase):
 
     def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Write one param and return its value. Another value than the one that is there is refused."""
-        operation = LogParam(run_id=run_id, key=key_text(key, "param"), value=param_text(key, value, cut=True))
+        entry = param_entry(key, value)
+        operation = LogParam(run_id=run_id, key=entry.key, value=entry.value, rest=entry.rest)
         pending = self._log([operation], synchronous)
         return value if pending is None else pending
 
@@ -92,10 +93,9 @@ class LoggingClient(ClientBase):
     ) -> RunOperations | None:
         """Metrics, params and tags at once. Up to 1,000 metrics, 100 params and 100 tags are one transaction."""
         points = in_chunks([_point(metric) for metric in metrics], METRICS_A_BATCH)
-        inputs = in_chunks(
-            [ParamEntry(key=key_text(item.key, "param"), value=param_text(item.key, item.value, cut=True)) for item in params],
-            PARAMS_A_BATCH,
-        )
+        entries = [param_entry(item.key, item.value) for item in params]
+        inputs = in_chunks([entry for entry in entries if not entry.rest], PARAMS_A_BATCH)
+        inputs += [[entry] for entry in entries if entry.rest]
         marks = in_chunks(
             [TagEntry(key=key_text(item.key, "tag"), value=tag_text(item.key, item.value, cut=True)) for item in tags],
             TAGS_A_BATCH,

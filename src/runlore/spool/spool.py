@@ -322,8 +322,8 @@ class Spool:
 def _as_batch(operation: Operation[Any]) -> Operation[Any]:
     """The forms that single entries have in the journal."""
     match operation:
-        case LogParam(run_id=run_id, key=key, value=value):
-            return LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=value)])
+        case LogParam(run_id=run_id, key=key, value=value, rest=rest):
+            return LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=value, rest=rest)])
         case SetTag(run_id=run_id, key=key, value=value):
             return LogBatch(run_id=run_id, tags=[TagEntry(key=key, value=value)])
         case LogMetric():
@@ -342,9 +342,9 @@ def _refuse_other_values(run_id: str, params: list[ParamEntry], known: dict[str,
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
     for param in params:
-        if known.get(param.key, param.value) != param.value:
+        if known.get(param.key, param.text) != param.text:
             raise InvalidParameter(
                 f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
                 f"value='{known[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
             )
-    known.update((param.key, param.value) for param in params)
+    known.update((param.key, param.text) for param in params)

@@ -32,7 +32,7 @@ from runlore.store.sql.handlers import handles
 from runlore.store.sql.metrics import append_points, log_points
 from runlore.store.sql.run_names import random_name
 from runlore.store.sql.run_rows import active_run, existing_run, new_run, read_info, read_runs, run_key
-from runlore.store.sql.tags import MAX_TAG_VALUE, checked_name
+from runlore.store.sql.tags import MAX_PARAM_VALUE, MAX_TAG_VALUE, checked_name
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
@@ -139,7 +139,7 @@ def restore_run(db: Transaction, op: RestoreRun) -> Empty:
 @handles(LogParam, short=True)
 def log_param(db: Transaction, op: LogParam) -> Empty:
     """See `_put_params`."""
-    _put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value)])
+    _put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value, rest=op.rest)])
     return Empty()
 
 
@@ -216,7 +216,7 @@ def _refuse_duplicates(params: Sequence[ParamEntry]) -> None:
 def _put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEntry]) -> None:
     """Write params. One that is there with the same value is fine, with another value refused: a param is what a run was
     started with."""
-    rows = [(key, checked_name(param.key), param.value, number(param.value)) for param in params]
+    rows = [(key, checked_name(param.key), param.text, number(param.value)) for param in params]
     sql = "INSERT INTO param (run_key, key, value, number) VALUES (?, ?, ?, ?) ON CONFLICT (run_key, key) DO NOTHING"
     if db.many(sql, rows) == len(rows):
         return
@@ -224,10 +224,11 @@ def _put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEn
     found = db.all(f"SELECT key, value FROM param WHERE run_key = ? AND {condition}", (key, parameter))
     logged: dict[str, str] = dict(found)
     for param in params:
-        if logged[param.key] != param.value:
+        if logged[param.key] != param.text:
             raise InvalidParameter(
                 f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
-                f"value='{logged[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
+                f"value='{logged[param.key][:MAX_PARAM_VALUE]}' for run ID='{run_id}'. "
+                f"Attempted logging new value '{param.value}'."
             )
 
 
