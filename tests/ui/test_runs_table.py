@@ -32,14 +32,14 @@ def test_a_newcomer_sees_the_params_that_differ_and_then_metrics(page: Any, serv
 
 def test_a_click_on_a_header_sorts_all_runs_on_the_server(page: Any, served: Seeded) -> None:
     open_table(page, served)
-    page.get_by_role("columnheader", name="val/acc").get_by_role("button").click()
+    page.get_by_role("columnheader", name="val/acc").get_by_role("button", name="val/acc").click()
     page.wait_for_url(re.compile(r"sort=-metrics\.val/acc"))
     page.locator("[role=columnheader][aria-sort=descending]", has_text="val/acc").wait_for()
     page.locator("[role=row][aria-rowindex='2']", has_text=re.compile("0\\.9")).wait_for()
     values = [float(text) for text in cells(page, "val/acc") if text != "–"]
     assert len(values) > 15
     assert values == sorted(values, reverse=True)
-    page.get_by_role("columnheader", name="val/acc").get_by_role("button").click()
+    page.get_by_role("columnheader", name="val/acc").get_by_role("button", name="val/acc").click()
     page.wait_for_url(re.compile(r"sort=metrics\.val/acc"))
 
 

@@ -5,7 +5,7 @@ import { useCallback } from "react";
 import { plural } from "@/lib/format";
 import { notify } from "@/lib/notices";
 import { post } from "./client";
-import type { Purged } from "./types";
+import type { Purged, SavedView } from "./types";
 
 const MLFLOW = "/api/2.0/mlflow";
 
@@ -72,6 +72,14 @@ export async function moveRuns(chosen: Chosen, to: string): Promise<string[]> {
   }
   return moved;
 }
+
+/** Keeps what a page shows; without a name only its address leads to it. */
+export const createView = (experiment_id: string, name: string, state: object) =>
+  post<{ view: SavedView }>("/api/v1/views", { experiment_id, name, state });
+/** Refused when somebody else has changed the view since `revision`. */
+export const updateView = (view_id: string, revision: number, state: object) =>
+  post(`/api/v1/views/${view_id}`, { revision, state }, "PATCH");
+export const deleteView = (view_id: string) => post(`/api/v1/views/${view_id}`, {}, "DELETE");
 
 /** What is deleted for good: everything in the trash, or just these. */
 export interface Doomed {

@@ -8,6 +8,10 @@ import type {
   ColumnCatalogue,
   Experiment,
   ExperimentSummary,
+  GetHistograms,
+  GroupRuns,
+  GroupTable,
+  Histograms,
   LoggedModel,
   QueryRuns,
   QuerySeries,
@@ -17,6 +21,7 @@ import type {
   RunFiles,
   RunOverview,
   RunTable,
+  SavedView,
   Trash,
   TrashItem,
 } from "./types";
@@ -61,7 +66,12 @@ export const columnsQuery = (experimentIds: readonly string[], q = "", limit = 5
 /** A window of runs; fields at their default are put back. */
 export async function fetchRuns(query: QueryRuns, signal?: AbortSignal): Promise<RunTable> {
   const reply = await post<Sparse<RunTable>>("/api/v1/runs/query", query, "POST", signal);
-  return { run_ids: reply.run_ids ?? [], columns: reply.columns ?? {}, total: reply.total ?? 0 };
+  return {
+    run_ids: reply.run_ids ?? [],
+    columns: reply.columns ?? {},
+    total: reply.total ?? 0,
+    ...(reply.hint ? { hint: reply.hint } : {}),
+  };
 }
 
 export const runsQuery = (query: QueryRuns) =>
@@ -198,3 +208,33 @@ export async function measureFiles(uris: readonly string[]): Promise<{ files: nu
   const { files = 0, size = 0 } = await post<{ files?: number; size?: number }>("/api/v1/files/measure", { uris });
   return { files, size };
 }
+
+export const groupsQuery = (query: GroupRuns) =>
+  queryOptions({
+    queryKey: ["groups", query],
+    queryFn: ({ signal }) => post<GroupTable>("/api/v1/runs/group", query, "POST", signal),
+  });
+
+export const histogramsQuery = (query: GetHistograms) =>
+  queryOptions({
+    queryKey: ["histograms", query],
+    queryFn: ({ signal }) => post<Histograms>("/api/v1/columns/histograms", query, "POST", signal),
+    staleTime: 10_000,
+  });
+
+/** The named views of an experiment. */
+export const viewsQuery = (experimentId: string) =>
+  queryOptions({
+    queryKey: ["views", experimentId],
+    queryFn: async ({ signal }) => {
+      const query = { experiment_id: experimentId };
+      return (await get<{ views?: SavedView[] }>("/api/v1/views", query, signal)).views ?? [];
+    },
+  });
+
+export const viewQuery = (viewId: string) =>
+  queryOptions({
+    queryKey: ["views", "one", viewId],
+    queryFn: async ({ signal }) =>
+      (await get<{ view: SavedView }>(`/api/v1/views/${encodeURIComponent(viewId)}`, {}, signal)).view,
+  });

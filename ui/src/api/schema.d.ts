@@ -20,6 +20,18 @@ export interface components {
             total?: number;
             ranges_over?: number;
         };
+        /** ColumnHistogram */
+        ColumnHistogram: {
+            runs?: number;
+            numeric?: boolean;
+            distinct?: number;
+            minimum?: components["schemas"]["Float"];
+            maximum?: components["schemas"]["Float"];
+            counts?: number[];
+            non_finite?: number;
+            top?: components["schemas"]["TopValue"][];
+            others?: number;
+        };
         /** ColumnInfo */
         ColumnInfo: {
             name: string;
@@ -108,6 +120,70 @@ export interface components {
         };
         /** Float */
         Float: number | ("NaN" | "Infinity" | "-Infinity");
+        /** GetHistograms */
+        GetHistograms: {
+            columns: string[];
+            experiment_ids?: string[];
+            filter?: string;
+            /** @enum {string} */
+            view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+            bins?: number;
+            top?: number;
+        };
+        /** GroupKey */
+        GroupKey: {
+            column: string;
+            bins?: number;
+        };
+        /** GroupRuns */
+        GroupRuns: {
+            by: components["schemas"]["GroupKey"][];
+            columns?: string[];
+            experiment_ids?: string[];
+            filter?: string;
+            /** @enum {string} */
+            view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+            sort?: components["schemas"]["GroupSort"];
+            offset?: number;
+            limit?: number;
+        };
+        /** GroupSort */
+        GroupSort: {
+            column?: string;
+            descending?: boolean;
+        };
+        /** GroupTable */
+        GroupTable: {
+            keys?: {
+                [key: string]: (string | number | components["schemas"]["Float"] | null)[];
+            };
+            upper_edges?: {
+                [key: string]: (components["schemas"]["Float"] | null)[];
+            };
+            sizes?: number[];
+            filters?: (string | null)[];
+            columns?: {
+                [key: string]: components["schemas"]["GroupedColumn"];
+            };
+            total?: number;
+            runs?: number;
+        };
+        /** GroupedColumn */
+        GroupedColumn: {
+            count?: number[];
+            mean?: (components["schemas"]["Float"] | null)[];
+            std?: (components["schemas"]["Float"] | null)[];
+            minimum?: (components["schemas"]["Float"] | null)[];
+            maximum?: (components["schemas"]["Float"] | null)[];
+            value?: (string | number | components["schemas"]["Float"] | null)[];
+        };
+        /** Histograms */
+        Histograms: {
+            columns?: {
+                [key: string]: components["schemas"]["ColumnHistogram"];
+            };
+            runs?: number;
+        };
         /** InputTag */
         InputTag: {
             key: string;
@@ -358,6 +434,16 @@ export interface components {
             key: string;
             value: string;
         };
+        /** SavedView */
+        SavedView: {
+            view_id: string;
+            name: string;
+            revision: number;
+            creation_time: number;
+            last_update_time: number;
+            experiment_id?: string;
+            state?: Record<string, never>;
+        };
         /** SeriesGroup */
         SeriesGroup: {
             name: string;
@@ -378,6 +464,11 @@ export interface components {
         SortKey: {
             column: string;
             descending?: boolean;
+        };
+        /** TopValue */
+        TopValue: {
+            value: string;
+            runs: number;
         };
         /** Trash */
         Trash: {

@@ -19,6 +19,10 @@ export interface RunsSearch {
   sel?: string[];
   /** All runs that match are selected, except those in `sel`. */
   every?: boolean;
+  /** Columns whose values put runs into groups. */
+  by?: string[];
+  /** A saved view that the page should show; it goes when it does. */
+  v?: string;
   deleted?: boolean;
 }
 
@@ -116,6 +120,8 @@ export function runsSearch(raw: Record<string, unknown>): RunsSearch {
     cols: list(raw.cols, 500),
     sel: runIds(raw.sel, 1000),
     every: flag(raw.every),
+    by: list(raw.by, 5),
+    v: typeof raw.v === "string" && /^[0-9A-Za-z]{10}$/.test(raw.v) ? raw.v : undefined,
     deleted: flag(raw.deleted),
   });
 }

@@ -6,6 +6,8 @@ export interface TableWindow {
   run_ids: string[];
   columns: Record<string, Cell[]>;
   total: number;
+  /** When nothing matches: a key of the filter that no run has, and keys like it. */
+  hint?: string;
 }
 
 /**

@@ -18,9 +18,12 @@ import { RunChip, Swatch } from "@/components/Run";
 import { EmptyState, ErrorState, Skeleton } from "@/components/States";
 import { axisColumns, groupableColumns, parseColumn, presetAxes } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
-import { CHARTED, type ChartsSearch, parseSort, type RunsSearch } from "@/lib/search";
+import { CHARTED, type ChartsSearch, chartsSearch, parseSort, type RunsSearch, runsSearch } from "@/lib/search";
+import { useUndo } from "@/lib/undo";
 import styles from "./ChartsPage.module.css";
 import { ExperimentHead } from "./ExperimentHead";
+import { useSharedView } from "./useSharedView";
+import { ViewMenu } from "./ViewMenu";
 
 const route = getRouteApi("/e/$exp/charts");
 const NEWEST = { column: "attributes.start_time", descending: true };
@@ -36,6 +39,10 @@ export function ChartsPage() {
   const { exp } = route.useParams();
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/charts" });
+  const show = (next: object) =>
+    navigate({ search: { ...runsSearch({ ...next }), ...chartsSearch({ ...next }) }, replace: true });
+  useSharedView(search.v, show);
+  useUndo(search, show);
   const most = search.n ?? CHARTED;
   const by = search.by ?? NOBODY;
   const { runs, shown } = useShown(exp, search, most, by);
@@ -88,6 +95,7 @@ export function ChartsPage() {
                   ))}
               </select>
             )}
+            <ViewMenu experimentId={exp} page="charts" search={{ ...search }} onShow={show} />
             {!search.view && (
               <GroupBy
                 columns={by}

@@ -97,6 +97,12 @@ function Picker({ experimentId, columns, custom, onChange }: ColumnPickerProps) 
         {query.data && found.length === 0 && (
           <p className={styles.none}>Nothing was logged whose name contains “{search}”.</p>
         )}
+        {Boolean(query.data?.ranges_over) &&
+          query.data!.ranges_over! < Math.max(...found.map((entry) => entry.runs), 0) && (
+            <p className={styles.none}>
+              Which params differ was judged by the newest {formatCount(query.data!.ranges_over!)} runs.
+            </p>
+          )}
         {query.data && query.data.total > LIMIT && (
           <p className={styles.none}>
             {formatCount(LIMIT)} of {formatCount(query.data.total)}: search to see others.

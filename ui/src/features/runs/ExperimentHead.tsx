@@ -92,5 +92,5 @@ export function ExperimentHead({ experimentId, page, meta }: ExperimentHeadProps
 
 /** Filter, order and selection are the experiment's, not the page's: they go along. */
 function keepFilter(old: Record<string, unknown>): Record<string, unknown> {
-  return { f: old.f, sort: old.sort, sel: old.sel, cols: old.cols };
+  return { f: old.f, sort: old.by ? undefined : old.sort, sel: old.sel, cols: old.cols, by: old.by };
 }

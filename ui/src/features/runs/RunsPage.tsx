@@ -1,37 +1,49 @@
 /** The runs of an experiment: find, order, mark. */
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { RefreshCw, Rows3 } from "lucide-react";
 import { useMemo } from "react";
 import { ApiError } from "@/api/client";
-import { columnsQuery, runsQuery } from "@/api/queries";
+import { columnsQuery, histogramsQuery, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import { Button } from "@/components/Button";
+import { GroupBy } from "@/components/GroupBy";
 import { Page } from "@/components/Page";
 import { EmptyState, ErrorState, ProgressLine, Skeleton } from "@/components/States";
 import { Snippet } from "@/components/Value";
 import { FilterBar } from "@/filter/FilterBar";
-import { defaultColumns } from "@/lib/columns";
+import { defaultColumns, groupableColumns } from "@/lib/columns";
 import { formatCount, plural } from "@/lib/format";
-import { CHARTED, formatSort, nextSort, parseSort, type RunsSearch } from "@/lib/search";
+import { CHARTED, formatSort, nextSort, parseSort, type RunsSearch, runsSearch } from "@/lib/search";
+import { useUndo } from "@/lib/undo";
 import { Grid } from "@/table/Grid";
 import { ColumnPicker } from "./ColumnPicker";
 import { FIXED, gridColumns } from "./columns";
 import { ExperimentHead } from "./ExperimentHead";
+import { ExportMenu } from "./ExportMenu";
+import { GroupedTable } from "./GroupedTable";
 import styles from "./RunsPage.module.css";
 import { SelectionBar } from "./SelectionBar";
 import { Selection } from "./selection";
 import { useParentNames } from "./useParentNames";
 import { PARENT, useRunRows } from "./useRunRows";
+import { useSharedView } from "./useSharedView";
+import { ViewMenu } from "./ViewMenu";
 
 const route = getRouteApi("/e/$exp/runs");
+/** Columns whose headers show how their values are spread. */
+const MOST_PICTURED = 60;
 const NEWEST = { column: "attributes.start_time", descending: true };
 
 export function RunsPage() {
   const { exp } = route.useParams();
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/e/$exp/runs" });
+  const change = (next: Partial<RunsSearch>) => navigate({ search: (old) => ({ ...old, ...next }), replace: true });
+  const show = (next: object) => navigate({ search: runsSearch({ ...next }), replace: true });
+  useSharedView(search.v, show);
+  useUndo(search, show);
   const catalogue = useQuery(columnsQuery([exp]));
   const entries = catalogue.data?.columns;
   const columns = useMemo(() => search.cols ?? defaultColumns(entries ?? []), [search.cols, entries]);
@@ -60,13 +72,31 @@ export function RunsPage() {
   }, [version, search.sel, search.every]);
   const styleOf = useRunStyles(exp, charted);
   const parentNames = useParentNames(exp, rows);
+  const pictured = columns.slice(0, MOST_PICTURED);
+  const histograms = useQuery({
+    ...histogramsQuery({ experiment_ids: [exp], filter: search.f ?? "", columns: pictured, bins: 12, top: 8 }),
+    enabled: pictured.length > 0 && rows.total > 1 && !search.by,
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  const groupable = useMemo(() => groupableColumns(entries ?? []), [entries]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same
   const grid = useMemo(
-    () => gridColumns({ experimentId: exp, rows, columns, charted: new Set(charted), styleOf, parentNames, numeric }),
-    [exp, version, columns, charted, styleOf, parentNames, numeric],
+    () =>
+      gridColumns({
+        experimentId: exp,
+        rows,
+        columns,
+        charted: new Set(charted),
+        styleOf,
+        parentNames,
+        numeric,
+        histograms: histograms.data,
+        onFilter: (condition) => change({ f: search.f ? `(${search.f}) AND ${condition}` : condition }),
+      }),
+    [exp, version, columns, charted, styleOf, parentNames, numeric, histograms.data, search.f],
   );
 
-  const change = (next: Partial<RunsSearch>) => navigate({ search: (old) => ({ ...old, ...next }), replace: true });
   const wrongFilter =
     rows.error instanceof ApiError && rows.error.status === 400 && search.f ? rows.error.message : null;
   const everything = search.f ? (all.data?.total ?? rows.total) : rows.total;
@@ -90,6 +120,14 @@ export function RunsPage() {
             Show newest
           </Button>
         )}
+        <GroupBy
+          columns={search.by ?? []}
+          options={groupable}
+          most={3}
+          onChange={(by) => change({ by: by.length ? by : undefined, sort: undefined })}
+        />
+        <ViewMenu experimentId={exp} page="runs" search={{ ...search }} onShow={show} />
+        <ExportMenu experimentId={exp} filter={search.f ?? ""} columns={[...FIXED, ...columns]} total={rows.total} />
         <ColumnPicker
           experimentId={exp}
           columns={columns}
@@ -113,9 +151,25 @@ export function RunsPage() {
         </EmptyState>
       )}
       {!rows.pending && rows.total === 0 && !rows.error && (
-        <NoRuns filter={search.f} everything={everything} onClear={() => change({ f: undefined })} experimentId={exp} />
+        <NoRuns
+          filter={search.f}
+          everything={everything}
+          hint={rows.hint}
+          onClear={() => change({ f: undefined })}
+          experimentId={exp}
+        />
       )}
-      {rows.total > 0 && (
+      {search.by && rows.total > 0 && (
+        <GroupedTable
+          experimentId={exp}
+          filter={search.f ?? ""}
+          by={search.by}
+          columns={columns}
+          sort={sort}
+          onSort={(next) => change({ sort: formatSort(next) })}
+        />
+      )}
+      {!search.by && rows.total > 0 && (
         <Grid
           label="Runs"
           columns={grid}
@@ -138,17 +192,19 @@ export function RunsPage() {
           resetKey={`${exp}\n${search.f ?? ""}\n${search.sort ?? ""}`}
         />
       )}
-      <SelectionBar
-        experimentId={exp}
-        search={search}
-        selection={selection}
-        total={rows.total}
-        allLoaded={allLoaded}
-        words={words}
-        charted={Math.min(CHARTED, rows.total)}
-        onChange={change}
-        onCompare={(ids) => navigate({ to: "/compare", search: { runs: ids } })}
-      />
+      {!search.by && (
+        <SelectionBar
+          experimentId={exp}
+          search={search}
+          selection={selection}
+          total={rows.total}
+          allLoaded={allLoaded}
+          words={words}
+          charted={Math.min(CHARTED, rows.total)}
+          onChange={change}
+          onCompare={(ids) => navigate({ to: "/compare", search: { runs: ids } })}
+        />
+      )}
     </Page>
   );
 }
@@ -156,15 +212,17 @@ export function RunsPage() {
 interface NoRunsProps {
   filter: string | undefined;
   everything: number;
+  hint: string | undefined;
   onClear: () => void;
   experimentId: string;
 }
 
-function NoRuns({ filter, everything, onClear, experimentId }: NoRunsProps) {
+function NoRuns({ filter, everything, hint, onClear, experimentId }: NoRunsProps) {
   if (filter) {
     return (
       <EmptyState title="No run matches" icon={<Rows3 size={20} strokeWidth={1.5} />}>
         <p>The filter hides {everything > 0 ? `all ${plural(everything, "run")}` : "everything there could be"}.</p>
+        {hint && <p>{hint}</p>}
         <Button onClick={onClear}>Clear filter</Button>
       </EmptyState>
     );

@@ -2,6 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { ChevronDown, ChevronRight, CornerDownRight } from "lucide-react";
+import type { Histograms } from "@/api/types";
 import { RunChip, StatusDot } from "@/components/Run";
 import { Ago, Num } from "@/components/Value";
 import type { RunStyle } from "@/lib/colours";
@@ -9,6 +10,7 @@ import { parseColumn } from "@/lib/columns";
 import { formatDuration, toNumber } from "@/lib/format";
 import type { GridColumn } from "@/table/Grid";
 import styles from "./RunsPage.module.css";
+import { Spread } from "./Spread";
 import type { RunRows } from "./useRunRows";
 
 /** Columns that every table has, whatever else was chosen. */
@@ -32,6 +34,9 @@ interface Options {
   /** Names of runs that are parents of shown ones, by id. */
   parentNames: ReadonlyMap<string, string>;
   numeric: ReadonlySet<string>;
+  histograms: Histograms | undefined;
+  /** Adds a condition to the filter. */
+  onFilter: (condition: string) => void;
 }
 
 export function gridColumns(options: Options): GridColumn[] {
@@ -66,8 +71,15 @@ export function gridColumns(options: Options): GridColumn[] {
       sortable: true,
       cell: (row) => <Duration rows={rows} row={row} />,
     },
-    ...columns.filter((column) => !FIXED.slice(0, 3).includes(column)).map((column) => chosen(column, rows, numeric)),
+    ...columns
+      .filter((column) => !FIXED.slice(0, 3).includes(column))
+      .map((column) => ({ ...chosen(column, rows, numeric), spread: spread(column, options) })),
   ];
+}
+
+function spread(column: string, { histograms, onFilter }: Options) {
+  const histogram = histograms?.columns?.[column];
+  return histogram && <Spread column={column} histogram={histogram} onFilter={onFilter} />;
 }
 
 /** The run's chip, indented under its parent; where the parent is not right above, a word says whose child it is. */

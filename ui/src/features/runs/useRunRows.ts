@@ -51,6 +51,8 @@ export interface RunRows {
   setHold: (hold: boolean) => void;
   refetch: () => void;
   anyRunning: boolean;
+  /** Why nothing matches, where the server knows. */
+  hint: string | undefined;
   /** Changes whenever a cell may have. */
   version: unknown;
 }
@@ -180,6 +182,7 @@ export function useRunRows(view: View): RunRows {
     setHold,
     refetch: () => client.invalidateQueries({ queryKey: ["runs", base] }),
     anyRunning: running,
+    hint: first?.data?.hint,
     version: picture,
   };
 }
