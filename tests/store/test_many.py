@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from runlore.store.sql.bulk import WORTHWHILE
 from runlore.store.sql.database import Database
 from runlore.store.sql.postgresql import PostgresDatabase
 from runlore.store.sql.sqlite import SqliteDatabase
+from runlore.store.sql.store import SqlStore
 
 _TABLE = "CREATE TABLE t (a BIGINT, b TEXT, number DOUBLE PRECISION, count BIGINT, data BLOB, PRIMARY KEY (a, b))"
 _INSERT = "INSERT INTO t (a, b, number, count, data) VALUES (?, ?, ?, ?, ?)"
@@ -134,3 +135,27 @@ def test_a_model_that_is_an_input_twice_is_one(store: Store) -> None:
     inputs = store.call(GetRun(run_id=run_id)).run.inputs
     assert inputs is not None
     assert [model.model_id for model in inputs.model_inputs] == [f"m-{index:032}" for index in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_metric_that_can_not_be_stored_harms_no_other(kind: str, new_store: Callable[[str], Store]) -> None:
+    """Statements that wait for a later one bring out what is wrong there: it must not be blamed on another operation."""
+    store = new_store(kind)
+    assert isinstance(store, SqlStore)
+    run_ids = [store.call(CreateRun(experiment_id="0")).run.info.run_id for _ in range(5)]
+    for keys in (["m"], [f"m{index}" for index in range(40)]):
+        futures = [
+            store.submit(
+                LogBatch(run_id=run_id, metrics=[MetricPoint(key=key + wrong, value=1.0, timestamp=1) for key in keys])
+            )
+            for run_id in run_ids
+            for wrong in ("", "\ud800")
+        ]
+        for place, future in enumerate(futures):
+            if place % 2:
+                with pytest.raises(InvalidParameter, match="can not be stored"):
+                    future.result()
+            else:
+                future.result()
+    for run_id in run_ids:
+        assert len(store.call(GetRun(run_id=run_id)).run.data.metrics) == 41

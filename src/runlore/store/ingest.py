@@ -245,7 +245,10 @@ class Ingest:
                 if careful:
                     db.savepoint()
                 try:
-                    outcomes.append((self._answer(db, operation), None))
+                    reply = self._answer(db, operation)
+                    if careful:
+                        db.release()  # here, because it brings out what is wrong with statements that waited
+                    outcomes.append((reply, None))
                 except Exception as error:  # handed to whoever waits for the operation; the writer and the others go on
                     if isinstance(error, Unavailable) and not (last and isinstance(error, Conflict)):
                         raise  # the database's fault, not this operation's
@@ -256,14 +259,7 @@ class Ingest:
                         return outcomes
                     else:
                         raise _OneFailed from error
-                else:
-                    if careful:
-                        db.release()
-            if self._marks:
-                replies = zip(group, outcomes, strict=True)
-                self._marks.write(db, [(item[0], reply) for item, (reply, error) in replies if error is None])
-            before = time.monotonic()
-            db.commit()
+            before = self._end(db, group, outcomes, careful)
             committed = True
             self._commit_seconds += (time.monotonic() - before - self._commit_seconds) / 4
             if self._marks:
@@ -272,6 +268,24 @@ class Ingest:
             if not committed:
                 db.rollback()
         return outcomes
+
+    def _end(
+        self, db: WriteTransaction, group: Sequence[Item], outcomes: list[tuple[Any, Exception | None]], careful: bool
+    ) -> float:
+        """Commit; returns when the commit began."""
+        try:
+            if self._marks:
+                replies = zip(group, outcomes, strict=True)
+                self._marks.write(db, [(item[0], reply) for item, (reply, error) in replies if error is None])
+            before = time.monotonic()
+            db.commit()
+        except Unavailable:
+            raise
+        except Exception as error:  # of a statement that waited for this: done again carefully, it shows whose it is
+            if careful:
+                raise
+            raise _OneFailed from error
+        return before
 
     def _round_of_chores(self) -> bool:
         """Run each chore once in a transaction of its own. True when one of them wants to go on."""

@@ -90,6 +90,13 @@ class Transaction(Protocol):
         """
         ...
 
+    def later(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        """As `many`, at the latest with the next statement or the commit: on PostgreSQL this saves a round trip.
+
+        What is wrong with it comes out there, too.
+        """
+        ...
+
     def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """A condition "column is one of these" and its one parameter: the text is the same for any number of values."""
         ...

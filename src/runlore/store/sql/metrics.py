@@ -208,7 +208,7 @@ def _append(
     if fresh:
         write_summaries(db, run_key, changed)
         if len(summaries) > 0 and max(series) >= next_series:
-            db.execute("UPDATE run SET next_series = ? WHERE run_key = ?", (max(series) + 1, run_key))
+            db.later("UPDATE run SET next_series = ? WHERE run_key = ?", [(max(series) + 1, run_key)])
         for first in range(0, len(fresh), _TAIL_ROW_POINTS):
             part = slice(first, first + _TAIL_ROW_POINTS)
             _insert_tail(db, (run_key, next_tail - rows + first // _TAIL_ROW_POINTS, latest), fresh[part], series[part])
@@ -301,7 +301,7 @@ def _insert_tail(db: Transaction, place: tuple[int, int, int], points: Sequence[
     times = [point.timestamp for point in points]
     row = Row(series, [point.step for point in points], times, [point.value for point in points], references)
     run_key, seq, latest = place
-    db.execute(INSERT_TAIL, (run_key, seq, min(series), max(series), min(times), latest, encode_row(row)))
+    db.later(INSERT_TAIL, [(run_key, seq, min(series), max(series), min(times), latest, encode_row(row))])
 
 
 def _reference(point: Point) -> Reference | None:

@@ -40,6 +40,8 @@ _PATIENCE = {
 }  # fmt: skip
 """What the URI may say otherwise. A peer that went without a word is noticed after 25 s; by default Linux takes two hours."""
 
+_Statement = tuple[str, Sequence[Any]]
+
 logger = logging.getLogger("runlore.store")
 
 
@@ -217,7 +219,7 @@ def pool_and_limit(database: PostgresDatabase) -> dict[str, int]:
 class PostgresTransaction(Savepoints):
     """A transaction on one PostgreSQL connection."""
 
-    __slots__ = ("_bulks", "_connection", "_cursor", "_translate", "dialect", "for_update", "hints", "now")
+    __slots__ = ("_bulks", "_connection", "_cursor", "_translate", "_waiting", "dialect", "for_update", "hints", "now")
 
     def __init__(
         self, connection: Any, translate: _Translator, hints: set[int], bulks: dict[str, Bulk | None], begin: str
@@ -229,41 +231,62 @@ class PostgresTransaction(Savepoints):
         self.for_update = " FOR UPDATE"
         self.hints = hints
         self._bulks = bulks
+        self._waiting: list[_Statement] = []
         self.execute(begin)
         self.now = clock()
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        try:
-            return self._cursor.execute(placeholders(sql), params).rowcount  # type: ignore[no-any-return]
-        except self._translate.errors as error:
-            raise self._translate(error, self._connection) from error
+        return self._run(sql, params).rowcount  # type: ignore[no-any-return]
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
-        try:
-            return self._cursor.execute(placeholders(sql), params).fetchone()  # type: ignore[no-any-return]
-        except self._translate.errors as error:
-            raise self._translate(error, self._connection) from error
+        return self._run(sql, params).fetchone()  # type: ignore[no-any-return]
 
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
-        try:
-            return self._cursor.execute(placeholders(sql), params).fetchall()  # type: ignore[no-any-return]
-        except self._translate.errors as error:
-            raise self._translate(error, self._connection) from error
+        return self._run(sql, params).fetchall()  # type: ignore[no-any-return]
 
     def many(self, sql: str, params: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each sequence of parameters, in one round trip."""
-        if len(params) == 1:  # a pipeline for one statement costs more than the statement
-            return self.execute(sql, params[0])
+        statements = self._statements(sql, params)
+        if len(statements) == 1:  # a pipeline for one statement costs more than the statement
+            return self.execute(*statements[0])
         try:
-            if len(params) >= WORTHWHILE and (bulk := self._bulk(sql)) and (arrays := bulk.parameters(params)):
-                return self.execute(bulk.sql, arrays)
+            if self._waiting:
+                self._send()
             self._cursor.executemany(placeholders(sql), params)
             return self._cursor.rowcount  # type: ignore[no-any-return]
         except self._translate.errors as error:
             raise self._translate(error, self._connection) from error
+
+    def later(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        """Run it with the next statement that is waited for."""
+        self._waiting += self._statements(sql, params)
+
+    def _statements(self, sql: str, params: Sequence[Sequence[Any]]) -> list[_Statement]:
+        try:
+            if len(params) >= WORTHWHILE and (bulk := self._bulk(sql)) and (arrays := bulk.parameters(params)):
+                return [(bulk.sql, arrays)]
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+        return [(sql, row) for row in params]
+
+    def _run(self, sql: str, params: Sequence[Any]) -> Any:
+        """Run a statement behind those that wait; returns the cursor."""
+        try:
+            if not self._waiting:
+                return self._cursor.execute(placeholders(sql), params)
+            self._send((sql, params))
+        except self._translate.errors as error:
+            raise self._translate(error, self._connection) from error
+        return self._cursor
+
+    def _send(self, *last: _Statement) -> None:
+        waiting, self._waiting = self._waiting, []
+        with self._connection.pipeline():  # its end waits for all results
+            for sql, params in (*waiting, *last):
+                self._cursor.execute(placeholders(sql), params)
 
     def _bulk(self, sql: str) -> Bulk | None:
         """The statement for many rows; None where there is none. PostgreSQL is asked once for the types of its parameters."""
@@ -274,11 +297,10 @@ class PostgresTransaction(Savepoints):
     def _types(self, sql: str) -> list[int]:
         parts = sql.split("?")
         numbered = "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
-        server = self._connection.pgconn
-        for described in (server.prepare(b"", numbered.encode()), server.describe_prepared(b"")):
-            if described.status != 1:  # PGRES_COMMAND_OK
-                raise self._translate.from_result(described)
-        return [described.param_type(number) for number in range(described.nparams)]
+        self.execute(f"PREPARE types_of AS {numbered}")
+        found = self.one("SELECT parameter_types::oid[] FROM pg_prepared_statements WHERE name = 'types_of'")
+        self.execute("DEALLOCATE types_of")
+        return [] if found is None else list(found[0])
 
     def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """A condition "column is one of these" and its one parameter."""
@@ -295,6 +317,7 @@ class PostgresTransaction(Savepoints):
 
     def rollback(self) -> None:
         """Undo everything."""
+        self._waiting.clear()
         with suppress(*self._translate.errors):
             self._cursor.execute("ROLLBACK")
 
@@ -305,7 +328,6 @@ class _Translator:
     def __init__(self, module: Any) -> None:
         self.errors: tuple[type[Exception], ...] = (module.Error, UnicodeEncodeError, OverflowError)
         self._module = module
-        self.from_result = module.errors.error_from_result
 
     def __call__(self, error: Exception, connection: Any) -> Exception:
         known = self._module.errors

@@ -73,7 +73,7 @@ class SqliteDatabase:
         self._translate = _Translator(self._module, path)
         refuse_network_file_system(path.parent)
         self._hints: set[int] = {EARLIER_RUNS}
-        self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), _Reader.close)
+        self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), lambda reader: reader.connection.close())
         self._watching, self._watchers = threading.Lock(), 0
         self._watcher: Any = None
         self._closed = False
@@ -296,9 +296,6 @@ class _Reader:
         self._deadline = 0.0
         connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_LOOKS)
 
-    def close(self) -> None:
-        self.connection.close()
-
     def begin(self) -> None:
         self._deadline = time.monotonic() + READ_SECONDS
 
@@ -347,6 +344,10 @@ class SqliteTransaction(Savepoints):
             return self._many(sql, params).rowcount  # type: ignore[no-any-return]
         except self._translate.errors as error:
             raise self._translate(error) from error
+
+    def later(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        """As `many`, now: there are no round trips to save."""
+        _ = self.execute(sql, params[0]) if len(params) == 1 else self.many(sql, params)
 
     def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, Any]:
         """A condition "column is one of these" and its one parameter."""

@@ -207,7 +207,7 @@ def write_summaries(db: Transaction, run_key: int, summaries: dict[str, Summary]
         s.settle()
     for sql, rows in batches.items():
         if rows:
-            db.many(sql, rows)
+            db.later(sql, rows)
 
 
 def _last(s: Summary) -> tuple[Any, ...]:
