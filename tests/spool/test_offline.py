@@ -27,13 +27,14 @@ def log_something(experiment: str) -> str:
     runlore.set_experiment(experiment)
     with runlore.start_run(run_name="far away", tags={"made": "offline"}) as run:
         run_id = run.info.run_id
-        runlore.log_params({"lr": 0.1, "layers": [1, 2]})
+        runlore.log_params({"lr": 0.1, "layers": [1, 2], "long": "x" * 7_000})
         for step in range(100):
             runlore.log_metrics({"loss": 1 / (step + 1), "nan": math.nan}, step=step)
         runlore.log_text("words", "notes/a.txt")
         runlore.log_dict({"k": 1}, "data.json")
         read = runlore.get_run(run_id)
         assert (read.data.params["layers"], read.data.metrics["loss"], read.data.tags["made"]) == ("[1, 2]", 0.01, "offline")
+        assert len(read.data.params["long"]) == 7_000
         assert [point.step for point in RunloreClient().get_metric_history(run_id, "loss")] == list(range(100))
         with runlore.start_run(nested=True, run_name="inner"):
             runlore.log_metric("m", 1)
@@ -48,7 +49,10 @@ def check(uri: str, run_id: str, experiment: str) -> None:
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     assert (run.info.experiment_id, run.info.run_name, run.info.status) == (found.experiment_id, "far away", "FINISHED")
-    assert (run.data.params, run.data.metrics["loss"]) == ({"lr": "0.1", "layers": "[1, 2]"}, 0.01)
+    assert (run.data.params, run.data.metrics["loss"]) == (
+        {"lr": "0.1", "layers": "[1, 2]", "long": "x" * 7_000},
+        0.01,
+    )
     assert len(client.get_metric_history(run_id, "nan")) == 100
     assert sorted(file.path for file in client.list_artifacts(run_id)) == ["data.json", "notes"]
     assert Path(client.download_artifacts(run_id, "notes/a.txt")).read_text() == "words"

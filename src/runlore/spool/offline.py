@@ -113,7 +113,7 @@ class Offline:
                         start_time=item.start_time, artifact_uri=staged(self._place, run_id).as_uri(),
                     )  # fmt: skip
                 case LogBatch():
-                    params |= {param.key: Param(key=param.key, value=param.value) for param in item.params}
+                    params |= {param.key: Param(key=param.key, value=param.text) for param in item.params}
                     tags |= {tag.key: RunTag(key=tag.key, value=tag.value) for tag in item.tags}
                 case LogInputs():
                     inputs = RunInputs(
