@@ -72,6 +72,7 @@ bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure R
 	$(RUN) bench/disk.py --readme
 	$(RUN) bench/table.py
 	$(RUN) bench/search_store.py
+	$(RUN) bench/postgresql.py --readme
 	$(RUN) bench/charts.py
 
 .PHONY: sdk-bench
