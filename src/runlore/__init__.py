@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from runlore.fluent.compare import compare_runs
     from runlore.fluent.difference import diff_runs
+    from runlore.fluent.doctor import doctor
     from runlore.fluent.experiments import (
         create_experiment,
         delete_experiment,
@@ -137,6 +138,7 @@ _NAMES = {
         log_histogram log_image log_stream log_table log_text log_video""",
     "fluent.compare": "compare_runs",
     "fluent.difference": "diff_runs",
+    "fluent.doctor": "doctor",
     "fluent.experiments": """
         create_experiment delete_experiment delete_experiment_tag get_experiment get_experiment_by_name restore_experiment
         search_experiments set_experiment set_experiment_tag set_experiment_tags""",
@@ -185,6 +187,7 @@ __all__ = [
     "delete_tag",
     "diff_runs",
     "disable_system_metrics_logging",
+    "doctor",
     "enable_system_metrics_logging",
     "end_run",
     "entities",

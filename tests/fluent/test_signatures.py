@@ -68,7 +68,6 @@ MISSING: dict[str, str] = {
     "context": INTERNAL,
     "create_webhook": LATER,
     "delete_webhook": LATER,
-    "doctor": LATER,
     "evaluate": LATER,
     "from_spark": LATER,
     "from_tensorflow": LATER,
