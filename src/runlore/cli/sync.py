@@ -14,6 +14,7 @@ from runlore.cli.output import counted, plain, print_json
 from runlore.cli.stores import json_option
 from runlore.client.connection import absolute_uri
 from runlore.exceptions import InvalidParameter
+from runlore.settings import Settings, settings
 from runlore.spool.leftovers import Delivered, deliver_left_behind
 from runlore.spool.places import spool_of, user_spool
 from runlore.store import location
@@ -45,7 +46,7 @@ def sync(directory: Path | None, target: str | None, as_json: bool) -> None:
     report = Delivered()
     for spool, home in _spools(directory):
         with ExitStack() as stack:
-            _add(report, deliver_left_behind(spool, _Stores(stack, home, target).named))
+            _add(report, deliver_left_behind(spool, _Stores(stack, spool, home, target).named))
     if as_json:
         print_json(report)
     else:
@@ -73,10 +74,15 @@ def deliver_to(uri: str | None, artifacts: str | None, tell: Callable[[str], Non
 
 
 class _Stores:
-    """Stores by the names in journals, each opened once."""
+    """Stores by the names in journals, each opened once.
 
-    def __init__(self, stack: ExitStack, home: str | None, target: str | None) -> None:
+    What a journal names is believed in this user's own spool. A directory from elsewhere may hold anything: in a store's
+    directory journals are for that store alone, and a server that only a journal names gets no credentials.
+    """
+
+    def __init__(self, stack: ExitStack, spool: Path, home: str | None, target: str | None) -> None:
         self._stack, self._home, self._target = stack, home, target
+        self._own = spool == user_spool()
         self._open: dict[str, Store] = {}
 
     def named(self, name: str) -> Store | None:
@@ -84,10 +90,17 @@ class _Stores:
         uri = self._target or name or self._home
         if uri is None:
             return None
+        if name and self._home and not self._target and not self._own:
+            raise InvalidParameter(f"A journal in the directory of {self._home} is for {name[:200]!r}. Is it? Then add --to.")
         if uri not in self._open:
-            store: Store = HttpStore(uri, patience=_PATIENCE_SECONDS) if re.match("https?:", uri) else open_store(uri)
-            self._open[uri] = self._stack.enter_context(closing(store))
+            self._open[uri] = self._stack.enter_context(closing(self._opened(uri)))
         return self._open[uri]
+
+    def _opened(self, uri: str) -> Store:
+        if not re.match("https?:", uri):
+            return open_store(uri)
+        believed = self._own or uri in (self._target, (settings().tracking_uri or "").rstrip("/"))
+        return HttpStore(uri, None if believed else Settings(), _PATIENCE_SECONDS)
 
 
 def _spools(directory: Path | None) -> list[tuple[Path, str | None]]:

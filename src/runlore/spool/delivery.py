@@ -31,6 +31,7 @@ from runlore.exceptions import (
 )
 from runlore.spool.files import deliver_files, noted_experiments, placeholder
 from runlore.spool.frames import Record
+from runlore.spool.places import open_here
 from runlore.spool.records import Parcel, decode, in_parcels
 from runlore.store.base import Store
 
@@ -145,7 +146,8 @@ class Delivery:
             elif isinstance(operation, CreateRun):
                 experiment = self._experiment_id(operation.experiment_id)
                 run = self._store().call(msgspec.structs.replace(operation, experiment_id=experiment)).run
-                deliver_files(self._place, run.info.run_id, self._store())
+                if operation.client_run_id and run.info.run_id.lower() == operation.client_run_id.lower():
+                    deliver_files(self._place, operation.client_run_id, self._store())
                 self.made_runs.add(run.info.run_id)
             self.delivered += 1
         except FINAL as error:
@@ -176,7 +178,7 @@ class Delivery:
             "error_code": error.error_code, "error": error.message, "record": said,
         }  # fmt: skip
         data = encode(line) + b"\n"
-        descriptor = os.open(self._place / REFUSED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = open_here(self._place / REFUSED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(descriptor, data)
             os.fsync(descriptor)

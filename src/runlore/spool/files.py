@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
 import msgspec
 
 from runlore.api.runs import GetRun
-from runlore.exceptions import NotFound
+from runlore.exceptions import InvalidParameter, NotFound
+from runlore.spool.places import open_here
 from runlore.store.base import Store
 
 _FILES, _ARTIFACTS = "files", "artifacts"
@@ -27,7 +29,7 @@ def note_experiment(place: Path, name: str) -> None:
     """Remember the name of an experiment, for every process that uses this spool."""
     if name in noted_experiments(place):
         return
-    descriptor = os.open(place / _EXPERIMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = open_here(place / _EXPERIMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, msgspec.json.encode(name) + b"\n")
     finally:
@@ -44,17 +46,22 @@ def noted_experiments(place: Path) -> list[str]:
 
 
 def staged(place: Path, run_id: str) -> Path:
-    """Where the files of a run wait."""
+    """Where the files of a run wait. Raises `InvalidParameter` for what is no id of a run: it may come from a server."""
+    if not re.fullmatch("[0-9a-fA-F]{32}", run_id):
+        raise InvalidParameter(f"{run_id[:100]!r} is no id of a run: 32 hexadecimal digits were expected.")
     return place / _FILES / run_id / _ARTIFACTS
 
 
 def deliver_files(place: Path, run_id: str, store: Store) -> None:
-    """Upload the files of a run that wait, and remove them. May be repeated. Raises what the store, or its artifacts, say."""
+    """Upload the files of a run that wait, and remove them. May be repeated. Raises what the store, or its artifacts, say.
+
+    Links are neither followed nor uploaded: nothing of this SDK makes one here.
+    """
     from runlore.blobs.base import ArtifactPath
     from runlore.blobs.uri import open_blobs
 
     directory = staged(place, run_id)
-    if not directory.is_dir():
+    if any(path.is_symlink() for path in (directory.parent.parent, directory.parent, directory)) or not directory.is_dir():
         return
     try:
         artifact_uri = store.call(GetRun(run_id=run_id)).run.info.artifact_uri
@@ -62,6 +69,6 @@ def deliver_files(place: Path, run_id: str, store: Store) -> None:
         return
     blobs = open_blobs(artifact_uri, store, foreign=True)
     for entry in sorted(directory.iterdir()):
-        if not entry.name.startswith("."):  # where files are put together
+        if not entry.name.startswith(".") and not entry.is_symlink():  # where files are put together
             blobs.upload(entry, ArtifactPath(entry.name if entry.is_dir() else ""))
     shutil.rmtree(directory.parent)

@@ -8,7 +8,9 @@ threads may write, one may read back.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import msgspec
 
 from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frames, scan
 from runlore.spool.overflow import Overflow
+from runlore.spool.places import open_here
 
 SEGMENT_BYTES = 4 * 2**20
 HEADER = 31
@@ -25,6 +28,8 @@ HEADER = 31
 SUFFIX = ".journal"
 CORRUPT = ".corrupt"
 _READ = 256 * 1024
+_MOST_READ = 256 * 2**20
+"""A longer segment is none of ours: one ends soon after `SEGMENT_BYTES`."""
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _sync = getattr(os, "fdatasync", os.fsync)
 
@@ -253,7 +258,7 @@ class Leftover:
         """All records that are whole, in order of their numbers, each once."""
         last = -1
         for path in self._paths:
-            data = path.read_bytes()
+            data = _content(path, _MOST_READ)
             found = scan(data[len(MAGIC) :], len(MAGIC))
             if damage := found.damage + (data[: len(MAGIC)] != MAGIC and data != b""):
                 self.damaged[path] = damage
@@ -272,14 +277,25 @@ class Leftover:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(BLOCK)[len(MAGIC) :]
+    return _content(path, BLOCK)[len(MAGIC) :]
+
+
+def _content(path: Path, most: int) -> bytes:
+    """The first bytes of a file. Raises `OSError` for what is no file, and for one that is too long to be a segment."""
+    descriptor = open_here(path, os.O_RDONLY)
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_READ:
+            raise OSError(errno.EINVAL, "Not a journal", str(path))
+        return _exactly(descriptor, min(about.st_size, most))
+    finally:
+        os.close(descriptor)
 
 
 def _header(record: Record) -> Header | None:
     try:
         return msgspec.msgpack.decode(record.payload, type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -21,6 +21,7 @@ from runlore.settings import read_settings
 
 LOCK = "lock"
 FILES = "files"
+_UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def user_spool() -> Path:
@@ -43,6 +44,12 @@ def spool_of(uri: str) -> tuple[Path, str]:
         return file.with_name(file.name + ".spool"), ""
     parts = urlsplit(uri)
     return user_spool(), parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def open_here(path: Path, flags: int) -> int:
+    """Open a file of a spool. A project's spool comes with the project, whoever made that: a link is not followed and a pipe
+    not waited for. Raises `OSError`."""
+    return os.open(path, flags | _UNFOLLOWED | getattr(os, "O_BINARY", 0), 0o600)
 
 
 class Claim:
@@ -82,7 +89,7 @@ def new_writer(spool: Path) -> Claim:
 def claimed(directory: Path) -> Claim | None:
     """The claim on a writer's directory; None while its process lives, or another one delivers it, or when it is gone."""
     try:
-        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = open_here(directory / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError:
         return None
     if not _try_lock(descriptor) or not directory.is_dir():
@@ -94,7 +101,7 @@ def claimed(directory: Path) -> Claim | None:
 def left_behind(spool: Path) -> Iterator[Claim]:
     """Claims on the directories of writers whose processes are gone. Release each."""
     try:
-        entries = sorted(entry for entry in spool.iterdir() if _is_writer(entry.name))
+        entries = sorted(entry for entry in spool.iterdir() if _is_writer(entry.name) and not entry.is_symlink())
     except OSError:
         return
     for directory in entries:

@@ -14,7 +14,7 @@ import msgspec
 
 from runlore.api.delivery import MAX_POINTS, Deliver, JournalPoints, JournalRecord
 from runlore.api.experiments import CreateExperiment
-from runlore.api.operation import Operation
+from runlore.api.operation import Millis, Operation, RunId, Step
 from runlore.api.runs import CreateRun, LogBatch, LogInputs, LogOutputs, UpdateRun
 from runlore.spool.frames import Record
 
@@ -32,7 +32,8 @@ _FIELDS = {2: "log_batch", 3: "log_inputs", 4: "log_outputs", 5: "update_run"}
 _MOST_RECORDS, _MOST_BYTES = 1_000, 500_000
 
 encode = msgspec.msgpack.Encoder().encode
-_decode_points = msgspec.msgpack.Decoder(tuple[str, int, int, dict[str, float]]).decode
+_decode_points = msgspec.msgpack.Decoder(tuple[RunId, Millis, Step, dict[str, float]]).decode
+_LAST_SEQ = 2**63 - 2
 
 Points = tuple[str, int, int, dict[str, float]]
 """Run, Unix milliseconds, step, values by name."""
@@ -50,12 +51,17 @@ def encode_operation(operation: Operation[Any]) -> tuple[int, bytes]:
 
 def decode(record: Record) -> Points | Operation[Any]:
     """What a record says. Raises `msgspec.MsgspecError` for one of a kind or form that this Runlore does not know."""
+    if record.seq > _LAST_SEQ:
+        raise msgspec.ValidationError(f"{record.seq} is no number of a record.")
     if record.kind == POINTS:
         return _decode_points(record.payload)
     kind = _KINDS.get(record.kind)
     if kind is None:
         raise msgspec.ValidationError(f"Record {record.seq} is of the unknown kind {record.kind}.")
-    operation: Operation[Any] = msgspec.msgpack.decode(record.payload, type=kind)
+    try:
+        operation: Operation[Any] = msgspec.msgpack.decode(record.payload, type=kind)
+    except RecursionError as error:
+        raise msgspec.DecodeError(f"Record {record.seq} is nested too deeply.") from error
     return operation
 
 

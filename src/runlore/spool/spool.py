@@ -301,8 +301,10 @@ class Spool:
 
     def files_of(self, artifact_uri: str) -> Path | None:
         """The directory in this spool that an artifact URI names, for runs that were made here; None for all others."""
-        root = self._place.as_uri() + "/"
-        return Path(url2pathname(urlsplit(artifact_uri).path)) if artifact_uri.startswith(root) else None
+        if not artifact_uri.startswith(self._place.as_uri() + "/"):
+            return None
+        path = Path(url2pathname(urlsplit(artifact_uri).path))
+        return None if ".." in path.parts else path  # it may be a server that says this
 
     def abandon(self) -> None:
         """In a forked child: close the copies of the parent's files."""
