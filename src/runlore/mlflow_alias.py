@@ -27,6 +27,7 @@ from runlore.client.runs import PARENT_TAG, USER_TAG
 from runlore.exceptions import InvalidState
 from runlore.fluent import context
 from runlore.fluent.runs import NAME_TAG, NOTE_TAG
+from runlore.settings import read_settings
 from runlore.version import MLFLOW_VERSION
 
 ALIAS = "mlflow"
@@ -86,6 +87,8 @@ def install_as_mlflow() -> None:
             "`import mlflow`, or start the script with `runlore run --as-mlflow`."
         )
     context.stand_in_for_mlflow()
+    if read_settings().truncate_long_values is None:
+        os.environ["RUNLORE_TRUNCATE_LONG_VALUES"] = "true"  # as long as MLflow's params, in child processes too
     sys.meta_path.insert(0, _Finder())
     sys.modules[ALIAS] = _Mlflow()
     for name, constants in _CONSTANTS.items():
