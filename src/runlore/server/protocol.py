@@ -147,12 +147,13 @@ async def _write_whole(cycle: RequestResponseCycle, status: int, headers: Header
     head = _heads.get(names) or _checked_head(names)
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    parts = [STATUS_LINE[status], head]
+    # The length comes first: of an answer that breaks off in its head, stock clients make an empty one unless they know it.
+    parts = [STATUS_LINE[status], b"content-length: %d\r\n" % len(body), head]
     for name, value in cycle.default_headers:
         parts += (name, b": ", value, b"\r\n")
     if not cycle.keep_alive:
         parts.append(b"connection: close\r\n")
-    parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+    parts += (b"\r\n", body)
     cycle.transport.write(b"".join(parts))
     cycle.response_complete = True
     cycle.message_event.set()
