@@ -18,7 +18,7 @@ from runlore.store.sql.store import SqlStore
 os.environ["RUNLORE_SNAPSHOT"] = os.environ["RUNLORE_CONSOLE"] = "0"
 
 
-os.environ.setdefault("XDG_STATE_HOME", mkdtemp(prefix="runlore-state-"))  # journals for servers; child processes look there too
+os.environ.setdefault("XDG_STATE_HOME", mkdtemp(prefix="runlore-state-"))  # journals; child processes look there too
 
 
 @pytest.fixture(scope="session")
