@@ -115,6 +115,7 @@ def test_damage_is_counted_and_kept(tmp_path: Path) -> None:
     report = sync(uri)
     assert (report["damaged"], report["waiting"], report["writers"]) == (1, 0, 1)
     assert [path.name for path in journal.iterdir() if path.suffix == CORRUPT] == [segment.name.replace(SUFFIX, CORRUPT)]
+    assert sync(uri)["writers"] == 0, "what is kept to be looked at is no journal"
     points = RunloreClient(uri).get_metric_history(run_id, "value")
     assert accepted - 1_000 < len(points) <= accepted + 1
     assert all(point.value == value_of(point.step) and point.timestamp == point.step for point in points)

@@ -104,6 +104,23 @@ def test_a_server_that_is_not_there_at_the_start(tmp_path: Path, monkeypatch: py
         close_stores()
 
 
+def test_that_a_server_is_away_is_said_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "FIRST_PATIENCE_SECONDS", 0.2)
+    runlore.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
+    for number in range(2):
+        with runlore.start_run(run_name=f"run {number}"):
+            runlore.log_metric("m", 1)
+        assert caplog.text.count("have not arrived") == 1
+    close_stores()
+    assert caplog.text.count("have not arrived") == 2, "how many it is in the end"
+    assert caplog.text.count("what is logged is kept.") == 1
+    with runlore.start_run():
+        pass
+    told = caplog.text.count("have not arrived")
+    close_stores()
+    assert caplog.text.count("have not arrived") == told, "nothing came since"
+
+
 def test_children_of_an_offline_process_mean_the_same_experiment(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNLORE_OFFLINE", "1")
     runlore.set_tracking_uri(server)

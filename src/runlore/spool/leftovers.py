@@ -48,7 +48,6 @@ def deliver_left_behind(place: Path, open_store: Callable[[str], Store | None]) 
             gone = _deliver(claim, place, open_store, report)
         except (RunloreError, OSError) as error:
             report.errors.append(str(error))
-        report.writers += gone
         report.waiting += not gone
         claim.release(remove=True)
     return report
@@ -58,6 +57,7 @@ def _deliver(claim: Claim, place: Path, open_store: Callable[[str], Store | None
     left = Leftover(claim.directory)
     name = left.store if left.store is not None else ""
     if next(left.records(), None) is None:
+        report.writers += bool(left.damaged)
         report.damaged += sum(left.damaged.values())
         left.remove()
         return True
@@ -70,6 +70,7 @@ def _deliver(claim: Claim, place: Path, open_store: Callable[[str], Store | None
     finally:
         report.records += delivery.delivered
         report.refused += delivery.refused
+    report.writers += 1
     report.damaged += sum(left.damaged.values())
     left.remove()
     return True

@@ -98,6 +98,8 @@ class Spool:
         self.writer_id = self._claim.directory.name
         self._journal = Journal(self._claim.directory, self.writer_id, name)
         self._told_of_failure = False
+        self._told_waiting = 0
+        """How many log calls were under way when somebody was told so last; 0 since they have arrived."""
         self.offline = offline
         """Whether the store is never asked."""
         self._away_since: int | None = None
@@ -205,10 +207,12 @@ class Spool:
         self._shipper.wake()
 
     def end(self, operation: UpdateRun) -> None:
-        """Accept the end of a run, and wait up to 30 s for everything to arrive; warns when it does not."""
+        """Accept the end of a run, and wait up to 30 s for everything to arrive; warns when it does not, the first time."""
         self._shipper.alive_runs.discard(operation.run_id)
         self.accept(operation)
-        if not self.flush(_patience):
+        if self.flush(_patience):
+            self._told_waiting = 0
+        elif not self._told_waiting:
             self._tell_what_waits()
 
     # -- everything else ------------------------------------------------------------------------------------------------------
@@ -313,6 +317,9 @@ class Spool:
 
     def _tell_what_waits(self) -> None:
         waiting = self._journal.next_seq - self._shipper.arrived
+        if waiting == self._told_waiting:
+            return
+        self._told_waiting = waiting
         logger.warning(
             "%d log calls have not arrived at %s: %s They are kept in %s; `runlore sync` delivers them, and so does the next "
             "process that logs there.",
