@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from tests.running import running_server
 from tests.server.live import House, LiveServer
 
 from runlore.server.app import App
@@ -17,8 +18,14 @@ from runlore.store.sql.store import SqlStore
 # Runs are recorded where that is tested: in tests/snapshot and tests/console.
 os.environ["RUNLORE_SNAPSHOT"] = os.environ["RUNLORE_CONSOLE"] = "0"
 
-
 os.environ.setdefault("XDG_STATE_HOME", mkdtemp(prefix="runlore-state-"))  # journals; child processes look there too
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that all tests of the session share."""
+    with running_server(tmp_path_factory.mktemp("server") / "store") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

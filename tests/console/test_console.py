@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.running import forget_environment, running_server
+from tests.running import forget_environment
 
 import runlore
 from runlore.client.connection import close_stores
 from runlore.console import PartsWriter
 from runlore.console.parts import LIMIT, PART, TAIL
 from runlore.exceptions import NotFound, Unavailable
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_server(tmp_path_factory.mktemp("server") / "store") as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

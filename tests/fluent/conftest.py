@@ -6,17 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.running import forget_environment, running_server
+from tests.running import forget_environment
 
 import runlore
 from runlore.client.connection import close_stores
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that all tests of the session share."""
-    with running_server(tmp_path_factory.mktemp("server") / "store") as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)
