@@ -76,8 +76,8 @@ bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure R
 	$(RUN) bench/charts.py
 
 .PHONY: sdk-bench
-sdk-bench: .venv/.ready .venvs/mlflow3/.ready .venvs/wandb/.ready .venvs/trackio/.ready .venvs/aim/.ready .venvs/tensorboardx/.ready ## Measure what logging costs, beside five other trackers
-	$(RUN) bench/sdk.py
+sdk-bench: .venv/.ready .venvs/mlflow3/.ready .venvs/wandb/.ready .venvs/trackio/.ready .venvs/aim/.ready .venvs/tensorboardx/.ready ## Measure what logging costs, beside five other trackers, into README.md
+	$(RUN) bench/sdk.py --readme
 	$(RUN) bench/crash.py
 
 .PHONY: wheel

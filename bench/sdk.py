@@ -4,6 +4,7 @@
     python bench/sdk.py --quick       # a tenth of the steps
     python bench/sdk.py --only runlore wandb
     python bench/sdk.py --json        # for machines
+    python bench/sdk.py --readme      # and put the table into README.md
 
 Each tracker runs in a process and an environment of its own (`make sdk-bench` makes them from `requirements/*.lock`), with no
 server.
@@ -22,6 +23,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from peers import write_readme
 
 ROOT = Path(__file__).parents[1]
 
@@ -172,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--readme", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
     wanted = [name for name in TRACKERS if not options.only or any(word.lower() in name.lower() for word in options.only)]
@@ -179,17 +183,22 @@ def main() -> None:
     if options.json:
         print(json.dumps(found))
         return
-    print("| | import | modules | call, one metric: p50, p99 | call, ten metrics: p50, p99 | points/s, stored |")
-    print("|---|---|---|---|---|---|")
+    lines = [
+        "| | import | modules | call, one metric: p50, p99 | call, ten metrics: p50, p99 | points/s, stored |",
+        "|---" * 6 + "|",
+    ]
     for name, figures in found.items():
         if figures is None:
-            print(f"| {name} | not installed | | | | |")
+            lines.append(f"| {name} | not installed | | | | |")
             continue
         one, ten = figures["one"], figures["ten"]
-        print(
+        lines.append(
             f"| {name} | {figures['import']:.3f} s | {figures['modules']:,} | {one[0]:,.1f}, {one[1]:,.0f} µs "  # type: ignore[index]
             f"| {ten[0]:,.1f}, {ten[1]:,.0f} µs | {figures['points']:,.0f} |"  # type: ignore[index]
         )
+    print("\n".join(lines))
+    if options.readme:
+        write_readme("sdk", "\n".join(lines))
 
 
 if __name__ == "__main__":
