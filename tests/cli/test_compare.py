@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from runlore.api.runs import CreateRun, LogBatch, MetricPoint, ParamEntry
+from runlore.api.runs import CreateRun, LogBatch, MetricPoint, ParamEntry, UpdateRun
 from runlore.cli.main import group
+from runlore.cli.output import duration_text
 from runlore.store.base import Store, open_store
 
 Ask = Callable[..., Result]
@@ -53,6 +55,29 @@ def test_what_differs(ask: Ask, runs: list[str]) -> None:
     assert not any(line[0] == "params.same" for line in lines)
     assert "1 of 2 params" in done.stderr
     assert "params.same" in ask("runs", "compare", *runs, "--all").stdout
+
+
+def test_times_are_written_as_people_write_them(ask: Ask, runs: list[str], tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    for number, took in enumerate((350, 7_503_000)):
+        store.call(UpdateRun(run_id=runs[number], status="FINISHED", end_time=number + took))
+    store.close()
+    shown = {line.split()[0]: line for line in ask("runs", "compare", *runs).stdout.splitlines()[1:]}
+    assert shown["attributes.duration"].split() == ["attributes.duration", "0.350", "s", "2", "h", "5", "min"]
+    assert re.search(r"1970-01-01 \d\d:\d\d:\d\d|1969-12-31 ", shown["attributes.end_time"])
+    answer = json.loads(ask("runs", "compare", *runs, "--json").stdout)["attributes"]
+    assert answer["values"][answer["keys"].index("duration")] == [350, 7_503_000]
+
+
+@pytest.mark.parametrize(
+    ("millis", "text"),
+    [
+        (0, "0.000 s"), (9_999, "9.999 s"), (12_000, "12.0 s"), (59_499, "59.5 s"), (59_999, "1 min 0 s"),
+        (303_000, "5 min 3 s"), (3_600_000, "1 h 0 min"), (266_400_000, "3 d 2 h"),
+    ],
+)  # fmt: skip
+def test_durations(millis: int, text: str) -> None:
+    assert duration_text(millis) == text
 
 
 def test_the_comparison_as_json(ask: Ask, runs: list[str]) -> None:

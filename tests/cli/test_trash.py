@@ -128,6 +128,8 @@ def test_deleting_for_good(tmp_path: Path, ask: Ask) -> None:
     ask("runs", "delete", ids["pear"])
     nothing = {"dry_run": False, "experiments": 0, "runs": 0, "logged_models": 0, "files": 0, "size": 0, "kept": []}
     assert read(ask("gc", "--json")) == nothing  # not in the trash for 30 days
+    assert "not for so long: 1 run. `--older-than 0` takes" in ask("gc", "--dry-run").stdout
+    assert "not for so long" not in ask("gc", "--dry-run", "--older-than", "0").stdout
     going = nothing | {"dry_run": True, "runs": 1, "files": 1, "size": 1_000}
     assert read(ask("gc", "--json", "--dry-run", "--older-than", "0")) == going
     assert "1 run, 0 logged models, 1 file: 1.0 kB." in ask("gc", "--older-than", "0").stdout
@@ -226,7 +228,8 @@ def test_the_tab_key(tmp_path: Path, ask: Ask) -> None:
         return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
     PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    assert complete("runlore exp") == ["experiments"]
+    assert complete("runlore exp") == ["experiments", "export"]
+    assert complete("runlore expe") == ["experiments"]
     assert complete("runlore experiments describe fr") == ["fruit"]
     assert complete(f"runlore runs describe {ids['pear'][:6]}") == [ids["pear"]]
 

@@ -8,7 +8,7 @@ import click
 
 from runlore.api.compare import CompareRuns
 from runlore.api.dashboard import QueryRuns
-from runlore.cli.output import print_json, print_table
+from runlore.cli.output import duration_text, print_json, print_table, time_text
 from runlore.cli.stores import complete_run, find_run, json_option, opened, store_option
 from runlore.fluent.compare import comparison_rows
 
@@ -42,7 +42,7 @@ def compare(run: tuple[str, ...], everything: bool, as_json: bool, store: str | 
         return
     names = dict(zip(table.run_ids, table.columns["attributes.run_name"], strict=True))
     titles = ["", *(f"{names.get(run_id, '')} {run_id[:_SHOWN]}" for run_id in ids)]
-    rows = [[key, *map(_cell, values)] for key, values, _ in comparison_rows(comparison)]
+    rows = [[key, *(_cell(key, value) for value in values)] for key, values, _ in comparison_rows(comparison)]
     if rows:
         print_table(titles, rows)
     sections = [("attributes", comparison.attributes), ("params", comparison.params), ("metrics", comparison.metrics),
@@ -51,8 +51,17 @@ def compare(run: tuple[str, ...], everything: bool, as_json: bool, store: str | 
     click.echo(f"Different: {', '.join(told)}.", err=True)
 
 
-def _cell(value: Any) -> str:
-    """Numbers short enough to compare by eye; `--json` has them whole."""
+_TIMES = {
+    "attributes.start_time": time_text,
+    "attributes.end_time": time_text,
+    "attributes.duration": duration_text,
+}
+
+
+def _cell(key: str, value: Any) -> str:
+    """Numbers short enough to compare by eye, and times as people write them; `--json` has them whole."""
     if value is None:
         return "-"
+    if key in _TIMES:
+        return _TIMES[key](int(value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

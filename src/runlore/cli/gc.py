@@ -79,11 +79,14 @@ def gc(
         if not (dry_run or yes or as_json or nothing) and sys.stdin.isatty():
             _tell(outlook)
             click.confirm("Delete all this for good?", abort=True)
+        younger = "" if as_json else _younger(opened_store, older_than, outlook)
         done = outlook if dry_run else _collect(opened_store, older_than, unowned)
     if as_json:
         print_json(done)
     else:
         _tell(done)
+        if younger:
+            click.echo(f"Also in the trash, but not for so long: {younger}. `--older-than 0` takes them too.")
 
 
 def _outlook(store: Store, older_than: int, strangers: list[str]) -> Collected:
@@ -102,6 +105,19 @@ def _outlook(store: Store, older_than: int, strangers: list[str]) -> Collected:
         size=size.size + waiting.size + unowned.size,
         kept=kept,
     )
+
+
+def _younger(store: Store, older_than: int, outlook: Collected) -> str:
+    """What is in the trash and stays there for now."""
+    if not older_than:
+        return ""
+    all_ = store.call(PurgeTrash(dry_run=True, older_than=0))
+    more = (
+        (all_.experiments - outlook.experiments, "experiment"),
+        (all_.runs - outlook.runs, "run"),
+        (all_.logged_models - outlook.logged_models, "logged model"),
+    )
+    return ", ".join(counted(number, noun) for number, noun in more if number > 0)
 
 
 def _directories(store: Store, older_than: int, kept: list[Kept]) -> Iterator[str]:

@@ -102,6 +102,18 @@ def time_text(millis: int | None) -> str:
         return str(millis)
 
 
+def duration_text(millis: int) -> str:
+    """Milliseconds for people: `0.350 s`, `12.0 s`, `5 min 3 s`, `2 h 5 min`, `3 d 2 h`."""
+    seconds = round(millis / 1_000)
+    if seconds < 60:
+        return f"{millis / 1_000:.3f} s" if millis < 10_000 else f"{millis / 1_000:.1f} s"
+    if seconds < 3_600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    if seconds < 86_400:
+        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3_600} h"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
