@@ -78,9 +78,15 @@ def test_all_experiments_at_once(runs: dict[str, str], request: pytest.FixtureRe
     assert [runs[run.info.run_id] for run in everything if run.info.run_id in runs] == ["c", "d"]
 
 
-def test_a_key_that_no_run_has_is_named_in_a_warning(runs: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    assert found(runs, "metrics.lss > 1 OR metrics.lss < 0") == ""
-    assert "No run has metrics.lss. Did you mean metrics.loss?" in caplog.text
+@pytest.mark.parametrize("text", ["metrics.lss > 1 OR metrics.lss < 0", "metrics.lss > 1"], ids=["runlore's", "mlflow's"])
+def test_a_key_that_no_run_has_is_named_in_a_warning(runs: dict[str, str], caplog: pytest.LogCaptureFixture, text: str) -> None:
+    assert found(runs, text) == ""
+    assert caplog.text.count("No run has metrics.lss. Did you mean metrics.loss?") == 1
+
+
+def test_finding_nothing_is_no_reason_for_a_warning(runs: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    assert found(runs, "metrics.loss > 1e9") == ""
+    assert caplog.text == ""
 
 
 def test_a_script_for_mlflow_gets_mlflows_grammar_alone(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from runlore.client import RunloreClient
 from runlore.client.base import PagedList, all_pages
 from runlore.client.tables import pandas_module
 from runlore.entities import Run, ViewType
-from runlore.exceptions import InvalidParameter, MissingDependency
+from runlore.exceptions import InvalidParameter, MissingDependency, RunloreError
 from runlore.fluent import context
 from runlore.query import (
     RUN_TABLE,
@@ -89,7 +90,7 @@ def search_runs(
     Looks into the given experiments (by ids or by names), into all with `search_all_experiments=True`, else into the active
     one. `output_format="pandas"` gives a frame with one row per run and the columns run_id, experiment_id, status,
     artifact_uri, start_time, end_time (UTC), `metrics.*` (NaN where missing), `params.*` and `tags.*` (texts);
-    `"list"` gives the runs themselves and needs no pandas.
+    `"list"` gives the runs themselves and needs no pandas. When nothing is found, a key that no run has is named in a warning.
     """
     if output_format not in ("pandas", "list"):
         raise ValueError(f"Unsupported output format: {output_format}. Supported string values are 'pandas' or 'list'")
@@ -97,7 +98,9 @@ def search_runs(
         pandas_module("search_runs(output_format='pandas')")  # before the search, not after it
     client = RunloreClient()
     everywhere = search_all_experiments and not experiment_ids and not experiment_names
-    if chosen_grammar(filter_string, order_by, grammar, only_mlflow=context.stands_in_for_mlflow()) == "mlflow":
+    alone = context.stands_in_for_mlflow()
+    chosen = chosen_grammar(filter_string, order_by, grammar, only_mlflow=alone)
+    if chosen == "mlflow":
         ids = _experiments(client, experiment_ids, experiment_names, search_all_experiments)
 
         def page(token: str | None, size: int) -> PagedList[Run]:
@@ -109,7 +112,15 @@ def search_runs(
             return client.find_runs(filter_string, ids, order_by, run_view_type, size, token)
 
     runs = all_pages(page, max_results, PAGE) if ids or everywhere else []
+    if not runs and ids and filter_string and chosen == "mlflow" and not alone:
+        _tell_of_unknown_keys(client, filter_string, ids)
     return runs if output_format == "list" else _frame(runs)
+
+
+def _tell_of_unknown_keys(client: RunloreClient, filter_string: str, experiment_ids: list[str]) -> None:
+    """Nothing was found: warn of a key that no run has, as `find_runs` does. MLflow's search says nothing of the kind."""
+    with suppress(RunloreError):  # another server, or a filter that the wider grammar does not know
+        client.find_runs(filter_string, experiment_ids, max_results=1)
 
 
 def chosen_grammar(text: str, order_by: list[str] | None, grammar: str | None, only_mlflow: bool = False) -> Grammar:
