@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +28,8 @@ _READ_POINTS = 2_500_000
 
 _LINES = 2_000
 """Lines of one chart: their columns are in memory together."""
+_MEMBERS = 10_000
+"""Lines that the groups of one chart take together, each as often as it is in a group."""
 
 AnyFrameGrid = Grid | Edges | FloatEdges
 
@@ -55,6 +58,7 @@ def query_series(db: Transaction, op: QuerySeries) -> SeriesFrame:
     if groups is not None:
         shown = {run_id for group in groups for run_id in group.run_ids}
         lines = [line for line in lines if line.run_id in shown]
+        _check_groups(groups, lines)
     if len(lines) > _LINES:
         raise InvalidParameter(
             f"One chart would have {len(lines)} lines; {_LINES} are the most. Ask for fewer runs or metrics."
@@ -70,6 +74,21 @@ def query_series(db: Transaction, op: QuerySeries) -> SeriesFrame:
         missing=missing,
         **_axis(chart),
     )
+
+
+def _check_groups(groups: Sequence[RunGroup], lines: Sequence[Line]) -> None:
+    """Raise `InvalidParameter` when groups that share runs would make more of the lines than a chart can hold."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        keys[line.run_id].add(line.key)
+    members = sum(len(keys[run_id]) for group in groups for run_id in group.run_ids)
+    if members > _MEMBERS:
+        raise InvalidParameter(f"The groups would take {members:,} lines together; {_MEMBERS:,} are the most. Ask for fewer.")
+    made = sum(len(set().union(*(keys[run_id] for run_id in group.run_ids))) for group in groups)
+    if made > _LINES:
+        raise InvalidParameter(
+            f"One chart would have {made:,} lines; {_LINES:,} are the most. Ask for fewer groups or metrics."
+        )
 
 
 def _axis(chart: _Chart) -> dict[str, Any]:
@@ -259,8 +278,10 @@ def _group_columns(chart: _Chart, group: RunGroup, op: QuerySeries) -> list[Seri
     import numpy as np
 
     found = []
+    of_group = set(group.run_ids)
+    mine = [(place, line.key) for place, line in enumerate(chart.lines) if line.run_id in of_group]
     for key in dict.fromkeys(op.metrics):
-        places = [place for place, line in enumerate(chart.lines) if line.key == key and line.run_id in group.run_ids]
+        places = [place for place, name in mine if name == key]
         if not places:
             continue
         lines, members = [chart.lines[place] for place in places], [chart.buckets[place] for place in places]
