@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from runlore.api.delivery import Deliver
 from runlore.api.runs import CreateRun, LogBatch, MetricPoint, ParamEntry, UpdateRun
 from runlore.cli.main import group
 from runlore.cli.output import duration_text
 from runlore.store.base import Store, open_store
+from runlore.store.sql import delivery
 
 Ask = Callable[..., Result]
 
@@ -127,3 +129,21 @@ def test_a_file_that_fails_leaves_the_old_one(ask: Ask, runs: list[str], tmp_pat
     assert ask("export", "runs", str(tmp_path / "runs.xlsx")).exit_code == 1
     assert file.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "store"]
+
+
+def test_runs_that_were_not_heard_of_are_lost(
+    ask: Ask, runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.call(Deliver(run_id=runs[0], writer_id="f" * 32))
+    store.close()
+
+    def shown() -> tuple[dict[str, str], str]:
+        rows = [line.split() for line in ask("runs", "list").stdout.splitlines()[1:]]
+        described = [line.split() for line in ask("runs", "describe", runs[0]).stdout.splitlines()]
+        return {row[0]: row[4] for row in rows}, next(words[1] for words in described if words[0] == "status")
+
+    assert shown() == ({runs[0]: "RUNNING", runs[1]: "RUNNING"}, "RUNNING")
+    monkeypatch.setattr(delivery, "LOST_AFTER_MILLIS", -1)  # whoever was heard of now is late
+    assert shown() == ({runs[0]: "LOST", runs[1]: "RUNNING"}, "LOST")
+    assert "LOST" not in ask("runs", "list", "--json").stdout  # MLflow's word

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from runlore.api.dashboard import GetExperimentSummaries
+from runlore.api.delivery import GetRunLives
 from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
 from runlore.api.trash import MoveRuns
 from runlore.blobs.uri import open_blobs
@@ -12,8 +15,11 @@ from runlore.cli.compare import compare
 from runlore.cli.copies import copy
 from runlore.cli.output import counted, plain, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
-from runlore.entities import Run
+from runlore.entities import Run, RunStatus
 from runlore.snapshot import SnapshotDifference, difference, load_snapshot
+from runlore.store.base import Store
+
+_LIVES = 1_000  # runs that can be asked for at once
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +64,7 @@ def list_command(
     as_json: bool,
     store: str | None,
 ) -> None:
-    """List runs."""
+    """List runs. LOST is a run that did not end, and was not heard of for 90 seconds."""
     with opened(store) as opened_store:
         if experiment:
             ids = [find_experiment(opened_store, text).experiment_id for text in experiment]
@@ -72,17 +78,30 @@ def list_command(
             max_results=most,
         )
         reply = opened_store.call(operation)
+        lost = set() if as_json else _lost(opened_store, reply.runs)
     if as_json:
         print_json(reply.runs)
         return
-    print_table(["RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED", "USER"], [_row(run) for run in reply.runs])
+    print_table(["RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED", "USER"], [_row(run, lost) for run in reply.runs])
     if reply.next_page_token:
         click.echo(f"… and more than these {most}: --max shows them.", err=True)
 
 
-def _row(run: Run) -> list[str]:
+def _lost(store: Store, found: Sequence[Run]) -> set[str]:
+    """Those of the runs that are said to run, and were not heard of for 90 seconds."""
+    running = [run.info.run_id for run in found if run.info.status == RunStatus.RUNNING]
+    slices = [running[first : first + _LIVES] for first in range(0, len(running), _LIVES)]
+    lives = [life for part in slices for life in store.call(GetRunLives(run_ids=part)).runs]
+    return {life.run_id for life in lives if life.status == "LOST"}
+
+
+def _row(run: Run, lost: set[str]) -> list[str]:
     info = run.info
-    return [info.run_id, info.run_name, info.experiment_id, info.status, time_text(info.start_time), info.user_id]
+    return [info.run_id, info.run_name, info.experiment_id, _status(run, lost), time_text(info.start_time), info.user_id]
+
+
+def _status(run: Run, lost: set[str]) -> str:
+    return "LOST" if run.info.run_id in lost else run.info.status
 
 
 @runs.command()
@@ -93,6 +112,7 @@ def describe(run: str, as_json: bool, store: str | None) -> None:
     """Show one run: what went in and the last value of each metric."""
     with opened(store) as opened_store:
         found = opened_store.call(GetRun(run_id=find_run(opened_store, run))).run
+        lost = set() if as_json else _lost(opened_store, [found])
     if as_json:
         print_json(found)
         return
@@ -102,7 +122,7 @@ def describe(run: str, as_json: bool, store: str | None) -> None:
             ("id", info.run_id),
             ("name", info.run_name),
             ("experiment", info.experiment_id),
-            ("status", info.status),
+            ("status", _status(found, lost)),
             ("stage", info.lifecycle_stage),
             ("user", info.user_id),
             ("started", time_text(info.start_time)),
