@@ -189,3 +189,23 @@ def test_a_table_of_many_columns_keeps_few_nodes(page: Any, served: Seeded, colu
     scroll_to_the_right(page)
     page.get_by_role("columnheader", name=f"none_{columns - 11}").wait_for()
     assert page.get_by_role("grid").evaluate("grid => grid.querySelectorAll('*').length") <= 1500
+
+
+def test_values_are_counted_for_the_columns_in_sight_alone(page: Any, served: Seeded) -> None:
+    asked: list[str] = []
+
+    def note(sent: Any) -> None:
+        if sent.url.endswith("/columns/histograms"):
+            assert len(sent.post_data_json["columns"]) <= 12
+            asked.extend(sent.post_data_json["columns"])
+
+    page.on("request", note)
+    far = [f"params.none_{index}" for index in range(60)]
+    open_table(page, served, f"?cols={','.join(['params.depth', *far, 'params.optimizer'])}")
+    page.get_by_role("columnheader", name="depth").get_by_role("button").first.wait_for()
+    assert "params.optimizer" not in asked
+    assert len(asked) <= 24
+    scroll_to_the_right(page)
+    page.get_by_role("columnheader", name="optimizer").get_by_role("button", name="Only adam", exact=True).wait_for()
+    page.remove_listener("request", note)
+    assert len(set(asked)) < 60, "those in between were passed by"

@@ -18,6 +18,16 @@ it("asks again only for charts that a new point is on", () => {
   expect(isTouched(series({}), run({ changed: ["tags"] }))).toBe(false);
 });
 
+it("counts a table's values again for new runs and params, not for every point", () => {
+  const spreads = ["histograms", { experiment_ids: ["1"] }];
+  expect(isTouched(spreads, run({}))).toBe(false);
+  expect(isTouched(spreads, run({ changed: ["metrics", "status"] }))).toBe(true);
+  expect(isTouched(spreads, run({ changed: ["params"] }))).toBe(true);
+  expect(isTouched(spreads, run({ changed: ["params"], experiment_id: "2" }))).toBe(false);
+  expect(isTouched(["lives", ["b", "a"]], run({}))).toBe(true);
+  expect(isTouched(["lives", ["b"]], run({}))).toBe(false);
+});
+
 it("leaves a chart alone that shows a part of x", () => {
   expect(isTouched(series({ x_range: [1, 2] }), run({}))).toBe(false);
 });

@@ -22,8 +22,10 @@ export function isTouched(queryKey: readonly unknown[], changes: Changes): boole
   } = changes;
   const [kind, what] = queryKey;
   if (kind === "series") return runs.some((run) => movesLine(run, what as QuerySeries));
-  if (kind === "runs" || kind === "groups" || kind === "histograms")
-    return runs.some((run) => isInTable(run, what as QueryRuns));
+  if (kind === "runs" || kind === "groups") return runs.some((run) => isInTable(run, what as QueryRuns));
+  // Counting all runs again for every point of a running one would keep a server busy for a picture of 24 pixels.
+  if (kind === "histograms") return runs.some((run) => !onlyMetrics(run) && isInTable(run, what as QueryRuns));
+  if (kind === "lives") return runs.some((run) => (what as string[]).includes(run.run_id));
   if (kind === "run order") return runs.some((run) => has(run, "created", "lifecycle", "purged"));
   if (kind === "columns") return runs.some((run) => has(run, "metrics", "params", "tags", "created", "purged"));
   if (kind === "compare") return runs.some((run) => (what as string[]).includes(run.run_id));
@@ -39,6 +41,10 @@ export function isTouched(queryKey: readonly unknown[], changes: Changes): boole
 
 function has(run: RunChange, ...parts: RunChange["changed"]): boolean {
   return parts.some((part) => run.changed.includes(part));
+}
+
+function onlyMetrics(run: RunChange): boolean {
+  return run.changed.every((part) => part === "metrics");
 }
 
 /** A chart of a part of x stays as it is: the reader looks at something. */

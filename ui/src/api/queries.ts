@@ -19,6 +19,7 @@ import type {
   RegistryRow,
   RunComparison,
   RunFiles,
+  RunLife,
   RunOverview,
   RunTable,
   SavedView,
@@ -121,6 +122,21 @@ export const overviewQuery = (runId: string) =>
       const reply = await get<Sparse<RunOverview>>(`/api/v1/runs/${encodeURIComponent(runId)}/overview`, {}, signal);
       return { metrics: [], children: [], model_versions: [], ...reply } as unknown as RunOverview;
     },
+  });
+
+/** How often running runs are asked whether they are still there. */
+const LIVES_MS = 30_000;
+
+/** Which of these running runs are lost. */
+export const livesQuery = (runIds: readonly string[]) =>
+  queryOptions({
+    queryKey: ["lives", runIds],
+    queryFn: async ({ signal }) =>
+      (await post<{ runs?: RunLife[] }>("/api/v1/runs/lives", { run_ids: runIds }, "POST", signal)).runs ?? [],
+    enabled: runIds.length > 0,
+    refetchInterval: LIVES_MS,
+    staleTime: LIVES_MS,
+    retry: false,
   });
 
 export const seriesQuery = (query: QuerySeries) =>

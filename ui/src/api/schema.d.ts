@@ -416,6 +416,13 @@ export interface components {
             dataset_inputs?: components["schemas"]["DatasetInput"][];
             model_inputs?: components["schemas"]["LoggedModelInput"][];
         };
+        /** RunLife */
+        RunLife: {
+            run_id: string;
+            /** @enum {string} */
+            status: "FAILED" | "FINISHED" | "KILLED" | "LOST" | "RUNNING" | "SCHEDULED";
+            last_heard?: number;
+        };
         /** RunOutputs */
         RunOutputs: {
             model_outputs?: components["schemas"]["LoggedModelOutput"][];

@@ -21,6 +21,7 @@ export type RegisteredModelPage = { model: RegistryRow; versions: ModelVersion[]
 export type LoggedModel = Schemas["LoggedModel"];
 export type FileInfo = Schemas["FileInfo"];
 export type RunFiles = Filled<Schemas["RunFilesReply"], "files">;
+export type RunLife = Schemas["RunLife"];
 export type Trash = Schemas["Trash"];
 export type TrashItem = Schemas["TrashItem"];
 export type Purged = Schemas["Purged"];

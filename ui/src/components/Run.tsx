@@ -12,6 +12,7 @@ const SHAPES: Record<string, { word: string; path: string }> = {
   },
   FINISHED: { word: "Finished", path: "M5 1.2a3.8 3.8 0 1 0 0 7.6 3.8 3.8 0 0 0 0-7.6z" },
   FAILED: { word: "Failed", path: "M2.4 1 5 3.6 7.6 1 9 2.4 6.4 5 9 7.6 7.6 9 5 6.4 2.4 9 1 7.6 3.6 5 1 2.4z" },
+  LOST: { word: "Lost", path: "M5 0.9 9.2 8.6H0.8zM4.4 3.6v2.4h1.2V3.6zM4.4 6.7v1.1h1.2V6.7z" },
   KILLED: { word: "Killed", path: "M1.5 1.5h7v7h-7z" },
 };
 
@@ -20,7 +21,7 @@ export function statusWord(status: string): string {
   return SHAPES[status]?.word ?? status;
 }
 
-/** ▶ running, ● finished, ✕ failed, ■ killed. With `words` the status stands beside it. */
+/** ▶ running, ● finished, ✕ failed, ■ killed, a triangle with a gap: running, but not heard of. With `words` the status stands beside it. */
 export function StatusDot({ status, words = false }: { status: string; words?: boolean }) {
   const shape = SHAPES[status] ?? SHAPES.SCHEDULED!;
   return (

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { prefixSums, visibleColumns } from "./windowing";
+import { blocksInSight, prefixSums, visibleColumns } from "./windowing";
 
 /** Every column that shares a pixel with the view, found by looking at each. */
 function bruteForce(widths: number[], left: number, view: number): number[] {
@@ -30,4 +30,12 @@ it("has an answer for a table without columns and for a view wider than the tabl
   expect(visibleColumns([0], 0, 100)).toEqual([0, 0]);
   expect(visibleColumns(prefixSums([50]), 0, 4000)).toEqual([0, 1]);
   expect(visibleColumns(prefixSums([50, 50]), 0, -10, 0)).toEqual([0, 1]);
+});
+
+it("asks for the blocks of columns in sight alone", () => {
+  expect(blocksInSight([-4, 5], 40)).toEqual([0]);
+  expect(blocksInSight([8, 13], 40)).toEqual([0, 1]);
+  expect(blocksInSight([30, 44], 40)).toEqual([2, 3]);
+  expect(blocksInSight([-4, 0], 40)).toEqual([]);
+  expect(blocksInSight([0, 5], 0)).toEqual([]);
 });

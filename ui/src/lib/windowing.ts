@@ -32,3 +32,14 @@ function lastAtMost(sums: readonly number[], position: number): number {
   }
   return low;
 }
+
+/** Columns whose spreads are asked for together. */
+export const SPREAD_BLOCK = 12;
+
+/** The blocks that hold the columns from `first` to before `end`; both may lie outside of the `count` columns that there are. */
+export function blocksInSight([first, end]: readonly [number, number], count: number): number[] {
+  const [from, to] = [Math.max(0, first), Math.min(count, end)];
+  if (from >= to) return [];
+  const lead = Math.floor(from / SPREAD_BLOCK);
+  return Array.from({ length: Math.floor((to - 1) / SPREAD_BLOCK) - lead + 1 }, (_, place) => lead + place);
+}

@@ -56,6 +56,8 @@ interface GridProps {
   onOpen?: (row: number) => void;
   /** First and last row in sight, whenever that changes. */
   onRows?: (first: number, last: number) => void;
+  /** First column in sight and the one after the last, whenever that changes. */
+  onColumns?: (first: number, end: number) => void;
   /** True while rows should not move: the reader points at them or has scrolled. */
   onHold?: (hold: boolean) => void;
   /** Another object makes its row the active one and brings it into sight. */
@@ -70,7 +72,7 @@ interface GridProps {
 
 /** See the module's words. */
 export function Grid(props: GridProps) {
-  const { columns, pinned = 1, rowCount, rowId, selection, onOpen, onRows, onHold, resetKey } = props;
+  const { columns, pinned = 1, rowCount, rowId, selection, onOpen, onRows, onColumns, onHold, resetKey } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(-1);
   const prefix = useId();
@@ -92,6 +94,7 @@ export function Grid(props: GridProps) {
   const firstRow = items[0]?.index ?? 0;
   const lastRow = items[items.length - 1]?.index ?? 0;
   useEffect(() => onRows?.(firstRow, lastRow), [onRows, firstRow, lastRow]);
+  useEffect(() => onColumns?.(pinned + first, pinned + end), [onColumns, pinned, first, end]);
   useHold(scroller, onHold);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs exactly when the key changes
   useEffect(() => {

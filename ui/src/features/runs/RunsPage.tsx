@@ -1,11 +1,11 @@
 /** The runs of an experiment: find, order, mark. */
 
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { RefreshCw, Rows3 } from "lucide-react";
 import { useMemo } from "react";
 import { ApiError } from "@/api/client";
-import { columnsQuery, histogramsQuery, runsQuery } from "@/api/queries";
+import { columnsQuery, runsQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import { Button } from "@/components/Button";
 import { GroupBy } from "@/components/GroupBy";
@@ -26,14 +26,14 @@ import { GroupedTable } from "./GroupedTable";
 import styles from "./RunsPage.module.css";
 import { SelectionBar } from "./SelectionBar";
 import { Selection } from "./selection";
+import { useLost } from "./useLost";
 import { useParentNames } from "./useParentNames";
 import { PARENT, useRunRows } from "./useRunRows";
 import { useSharedView } from "./useSharedView";
+import { useSpreads } from "./useSpreads";
 import { ViewMenu } from "./ViewMenu";
 
 const route = getRouteApi("/e/$exp/runs");
-/** Columns whose headers show how their values are spread. */
-const MOST_PICTURED = 60;
 const NEWEST = { column: "attributes.start_time", descending: true };
 
 export function RunsPage() {
@@ -72,12 +72,12 @@ export function RunsPage() {
   }, [version, search.sel, search.every]);
   const styleOf = useRunStyles(exp, charted);
   const parentNames = useParentNames(exp, rows);
-  const pictured = columns.slice(0, MOST_PICTURED);
-  const histograms = useQuery({
-    ...histogramsQuery({ experiment_ids: [exp], filter: search.f ?? "", columns: pictured, bins: 12, top: 8 }),
-    enabled: pictured.length > 0 && rows.total > 1 && !search.by,
-    placeholderData: keepPreviousData,
-    retry: false,
+  const lost = useLost(rows);
+  const { spreads, onColumns } = useSpreads({
+    experimentId: exp,
+    filter: search.f ?? "",
+    columns,
+    enabled: rows.total > 1 && !search.by,
   });
   const groupable = useMemo(() => groupableColumns(entries ?? []), [entries]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same
@@ -91,10 +91,11 @@ export function RunsPage() {
         styleOf,
         parentNames,
         numeric,
-        histograms: histograms.data,
+        spreads,
+        lost,
         onFilter: (condition) => change({ f: search.f ? `(${search.f}) AND ${condition}` : condition }),
       }),
-    [exp, version, columns, charted, styleOf, parentNames, numeric, histograms.data, search.f],
+    [exp, version, columns, charted, styleOf, parentNames, numeric, spreads, lost, search.f],
   );
 
   const wrongFilter =
@@ -188,6 +189,7 @@ export function RunsPage() {
             if (run) navigate({ to: "/e/$exp/r/$run/$tab", params: { exp, run, tab: "overview" } });
           }}
           onRows={rows.setVisible}
+          onColumns={onColumns}
           onHold={rows.setHold}
           resetKey={`${exp}\n${search.f ?? ""}\n${search.sort ?? ""}`}
         />

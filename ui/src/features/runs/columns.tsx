@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { ChevronDown, ChevronRight, CornerDownRight } from "lucide-react";
-import type { Histograms } from "@/api/types";
+import type { ColumnHistogram } from "@/api/types";
 import { RunChip, StatusDot } from "@/components/Run";
 import { Ago, Num } from "@/components/Value";
 import type { RunStyle } from "@/lib/colours";
@@ -34,7 +34,9 @@ interface Options {
   /** Names of runs that are parents of shown ones, by id. */
   parentNames: ReadonlyMap<string, string>;
   numeric: ReadonlySet<string>;
-  histograms: Histograms | undefined;
+  spreads: Readonly<Record<string, ColumnHistogram>>;
+  /** Running runs that were not heard of. */
+  lost: ReadonlySet<string>;
   /** Adds a condition to the filter. */
   onFilter: (condition: string) => void;
 }
@@ -54,7 +56,7 @@ export function gridColumns(options: Options): GridColumn[] {
       label: "Status",
       width: 96,
       sortable: true,
-      cell: (row) => <StatusDot status={String(rows.cell(row, "attributes.status") ?? "")} words />,
+      cell: (row) => <StatusDot status={statusOf(options, row)} words />,
     },
     {
       id: "attributes.start_time",
@@ -77,13 +79,19 @@ export function gridColumns(options: Options): GridColumn[] {
   ];
 }
 
-function spread(column: string, { histograms, onFilter }: Options) {
-  const histogram = histograms?.columns?.[column];
+function statusOf({ rows, lost }: Options, row: number): string {
+  const status = String(rows.cell(row, "attributes.status") ?? "");
+  return status === "RUNNING" && lost.has(rows.id(row) ?? "") ? "LOST" : status;
+}
+
+function spread(column: string, { spreads, onFilter }: Options) {
+  const histogram = spreads[column];
   return histogram && <Spread column={column} histogram={histogram} onFilter={onFilter} />;
 }
 
 /** The run's chip, indented under its parent; where the parent is not right above, a word says whose child it is. */
-function RunCell({ experimentId, rows, charted, styleOf, parentNames, row }: Options & { row: number }) {
+function RunCell(props: Options & { row: number }) {
+  const { experimentId, rows, charted, styleOf, parentNames, row } = props;
   const id = rows.id(row) ?? "";
   const name = String(rows.cell(row, "attributes.run_name") ?? "");
   const { depth, parent, under, folded } = rows.nest(row);
@@ -107,7 +115,7 @@ function RunCell({ experimentId, rows, charted, styleOf, parentNames, row }: Opt
         <RunChip
           runId={id}
           name={name}
-          status={String(rows.cell(row, "attributes.status") ?? "")}
+          status={statusOf(props, row)}
           style={styleOf?.(id) ?? null}
           hollow={!charted.has(id)}
           most={30}
