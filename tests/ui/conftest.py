@@ -28,8 +28,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     """A server process on a free port, filled."""
     if not STATIC.is_file():
         pytest.skip("the dashboard is not built: run 'make ui'")
-    with running_server(tmp_path_factory.mktemp("store")) as url:
-        yield seed(url)
+    directory = tmp_path_factory.mktemp("store")
+    with running_server(directory) as url:
+        seeded = seed(url)
+        seeded.database = str(directory / "store/runlore.db")
+        yield seeded
 
 
 class running_server:

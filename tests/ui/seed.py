@@ -34,6 +34,8 @@ class Seeded:
     logged_model: str = ""
     """What `files` logged as a model of its own."""
     model: str = "resnet classifier"
+    database: str = ""
+    """The file that the server keeps all this in."""
 
 
 class Rest:

@@ -12,6 +12,7 @@ import { Chip, CopyButton, Num } from "@/components/Value";
 import { formatNumber, plural, toNumber } from "@/lib/format";
 import { Children, Parent } from "./Family";
 import styles from "./RunPage.module.css";
+import { Surroundings } from "./Surroundings";
 import { tagEdit } from "./tagEdit";
 
 /** Tags that the page shows in words elsewhere. */
@@ -49,6 +50,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
       </div>
       <div className={styles.column}>
         <Source run={run} tags={tags} />
+        <Surroundings run={run} />
         <Parent overview={overview} />
         <Datasets run={run} />
         <Models overview={overview} />

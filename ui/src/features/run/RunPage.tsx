@@ -5,7 +5,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { renameRun, restoreRuns, useChange, useDeleteRuns } from "@/api/changes";
-import { overviewQuery } from "@/api/queries";
+import { livesQuery, overviewQuery } from "@/api/queries";
 import { useRunStyles } from "@/api/styles";
 import type { RunOverview } from "@/api/types";
 import { Button, IconButton } from "@/components/Button";
@@ -24,9 +24,10 @@ import { ParamsTab } from "./ParamsTab";
 import styles from "./RunPage.module.css";
 
 const ChartsTab = lazy(() => import("./ChartsTab"));
+const ConsoleTab = lazy(() => import("./ConsoleTab"));
 const ArtifactsTab = lazy(() => import("./artifacts/ArtifactsTab"));
 
-export const TABS = ["overview", "charts", "metrics", "params", "artifacts"] as const;
+export const TABS = ["overview", "charts", "metrics", "params", "artifacts", "console"] as const;
 export type Tab = (typeof TABS)[number];
 const TITLES: Record<Tab, string> = {
   overview: "Overview",
@@ -34,6 +35,7 @@ const TITLES: Record<Tab, string> = {
   metrics: "Metrics",
   params: "Params & tags",
   artifacts: "Artifacts",
+  console: "Console",
 };
 
 const route = getRouteApi("/e/$exp/r/$run/$tab");
@@ -62,6 +64,7 @@ export function RunPage() {
           {open === "charts" && <ChartsTab overview={overview} />}
           {open === "metrics" && <MetricsTab metrics={overview.metrics} />}
           {open === "params" && <ParamsTab overview={overview} />}
+          {open === "console" && <ConsoleTab run={overview.run} />}
           {open === "artifacts" && <ArtifactsTab run={overview.run} />}
         </Suspense>
       )}
@@ -76,6 +79,9 @@ function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp
   const name = info?.run_name || runId.slice(0, 8);
   const deleted = info?.lifecycle_stage === "deleted";
   const change = useChange();
+  const { data: lives } = useQuery(livesQuery(info?.status === "RUNNING" ? [runId] : []));
+  const life = lives?.[0];
+  const lost = life?.status === "LOST";
   return (
     <PageHead
       name={name}
@@ -97,12 +103,17 @@ function Head({ overview, exp, runId }: { overview: RunOverview | undefined; exp
       meta={
         info && (
           <>
-            <StatusDot status={info.status ?? "RUNNING"} words />
+            <StatusDot status={lost ? "LOST" : (info.status ?? "RUNNING")} words />
+            {lost && (
+              <span>
+                last heard <Ago time={life.last_heard} />
+              </span>
+            )}
             {deleted && <strong className={styles.deleted}>In the trash</strong>}
             <span>
               Started <Ago time={info.start_time} />
             </span>
-            <Took start={info.start_time} end={info.end_time} />
+            {!lost && <Took start={info.start_time} end={info.end_time} />}
             {info.user_id && <span>by {info.user_id}</span>}
             <span className={styles.id}>
               <code>{runId.slice(0, 8)}</code>
