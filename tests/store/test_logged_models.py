@@ -110,6 +110,7 @@ def test_tags_are_replaced_and_removed(store: Store) -> None:
     after = store.call(
         SetLoggedModelTags(model_id=model_id, tags=[LoggedModelTag(key="a", value="2"), LoggedModelTag(key="b/c d", value="")])
     ).model
+    assert after is not None
     assert after.tags == {"a": "2", "b/c d": ""}
     store.call(DeleteLoggedModelTag(model_id=model_id, tag_key="b/c d"))
     assert get(store, model_id).tags == {"a": "2"}

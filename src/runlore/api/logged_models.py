@@ -32,6 +32,12 @@ class LoggedModelReply(Entity):
     model: LoggedModel
 
 
+class TaggedModelReply(Entity):
+    """The logged model with its new tags; MLflow's server says nothing."""
+
+    model: LoggedModel | None = None
+
+
 class SearchLoggedModelsReply(Entity):
     """One page of logged models."""
 
@@ -98,7 +104,7 @@ class LogLoggedModelParams(Operation[Empty]):
     params: Annotated[list[LoggedModelParameter], Meta(max_length=1_000)] = field(default_factory=list)
 
 
-class SetLoggedModelTags(Operation[LoggedModelReply]):
+class SetLoggedModelTags(Operation[TaggedModelReply]):
     """Set tags, replacing their values."""
 
     route = Route("PATCH", "logged-models/{model_id}/tags", needs=Edit("model_id"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 
@@ -252,8 +253,8 @@ def to_request(operation: Operation[Any]) -> tuple[str, str, list[tuple[str, str
     """Method, path, query and body of an operation: the inverse of `from_request`."""
     route = operation.route
     values = msgspec.to_builtins(operation)
-    if hasattr(operation, "max_results"):
-        values["max_results"] = operation.max_results  # MLflow's server takes a search without it for a search of 0
+    for name, encoded in _said_always(type(operation)):
+        values[encoded] = getattr(operation, name)
     path = route.path
     for name in route.fields:
         path = path.replace("{" + name + "}", quote(str(values[name]), safe=""))
@@ -263,6 +264,16 @@ def to_request(operation: Operation[Any]) -> tuple[str, str, list[tuple[str, str
     named = [(name, value) for name, value in values.items() if name not in route.fields]
     query = [(name, _text(item)) for name, value in named for item in (value if isinstance(value, list) else [value])]
     return route.method, path, query, b""
+
+
+@cache
+def _said_always(kind: type[Operation[Any]]) -> tuple[tuple[str, str], ...]:
+    """Fields that are sent even with their default, because MLflow's server has other defaults: no number of a search means 0,
+    no experiment of a run one that does not exist, and no name of a logged model a random one."""
+    if kind.route.base == "v1":
+        return ()
+    fields = msgspec.structs.fields(kind)
+    return tuple((item.name, item.encode_name) for item in fields if isinstance(item.default, str | int) and item.default)
 
 
 def _text(value: Any) -> str:

@@ -25,6 +25,8 @@ from runlore.exceptions import AlreadyExists, InvalidParameter
 
 STAGES = ["None", "Staging", "Production", "Archived"]
 _VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>[^/@]+)|@(?P<alias>[^/@]+))\Z")
+_MODEL_URI = re.compile(r"models:/m-[0-9a-f]{32}\Z")
+"""MLflow's server takes such a source only when the version names the model too."""
 
 
 class ModelVersionsClient(RegisteredModelsClient):
@@ -52,7 +54,7 @@ class ModelVersionsClient(RegisteredModelsClient):
             tags=[ModelVersionTag(key=key, value=value) for key, value in tag_pairs(tags)],
             run_link=run_link or "",
             description=description or "",
-            model_id=model_id,
+            model_id=model_id or (source.removeprefix("models:/") if _MODEL_URI.match(source) else None),
         )
         return self._register(operation).model_version
 

@@ -31,9 +31,7 @@ class TablesClient(ArtifactsClient):
         only some rows have are empty in the others. Adding rows writes the file anew: log many rows at a time.
         """
         suffix = _suffix(artifact_file)
-        earlier: bytes | None = None
-        with suppress(NotFound):  # these are the first rows of this table
-            earlier = self._raw_table(run_id, artifact_file)
+        earlier = self._raw_table(run_id, artifact_file) if self._has_table(run_id, artifact_file) else None
         self._write(run_id, artifact_file, _json(data, earlier) if suffix == ".json" else _parquet(data, earlier))
         self._note_table(run_id, artifact_file)
 
@@ -75,6 +73,15 @@ class TablesClient(ArtifactsClient):
         from runlore.blobs.base import ArtifactPath
 
         return b"".join(self._files(run_id).read(ArtifactPath(artifact_file)))
+
+    def _has_table(self, run_id: str, artifact_file: str) -> bool:
+        """Looked up in the list of files: MLflow's server before 3.0 fails when it is asked for a file that is not there."""
+        from runlore.blobs.base import ArtifactPath
+
+        with suppress(NotFound):
+            self._files(run_id).stat(ArtifactPath(artifact_file))
+            return True
+        return False
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
         """Keep the list of tables in the tag from which MLflow's clients and pages learn about them."""

@@ -19,6 +19,7 @@ from runlore.api.logged_models import (
     LoggedModelReply,
     LogLoggedModelParams,
     SetLoggedModelTags,
+    TaggedModelReply,
 )
 from runlore.entities import (
     Empty,
@@ -116,11 +117,11 @@ def log_logged_model_params(db: Transaction, op: LogLoggedModelParams) -> Empty:
 
 
 @handles(SetLoggedModelTags)
-def set_logged_model_tags(db: Transaction, op: SetLoggedModelTags) -> LoggedModelReply:
+def set_logged_model_tags(db: Transaction, op: SetLoggedModelTags) -> TaggedModelReply:
     """Set tags; of a key that comes twice the last value stays."""
     _require_live(db, op.model_id)
     _set_tags(db, op.model_id, checked_tags(op.tags))
-    return LoggedModelReply(model=_require(db, op.model_id))
+    return TaggedModelReply(model=_require(db, op.model_id))
 
 
 @handles(DeleteLoggedModelTag)
