@@ -159,18 +159,42 @@ class RowLayout:
         return np.ascontiguousarray(rows[:, start : start + width * count]).view(kind)
 
 
+def encode_arrays(points: Points, series: NDArray[Any]) -> bytes:
+    """The same bytes as those of `encode_row`, from arrays. There must be at least one point, and none with a reference."""
+    columns = b"".join(_pack_array(column) for column in (series, points.steps, points.times))
+    values = points.values.astype("<f8").tobytes()
+    body: bytes = _HEADER.pack(_ROW, _VERSION, 0, len(points.values)) + columns + values
+    return body + _CRC.pack(zlib.crc32(body))
+
+
 def _pack_integers(column: Sequence[int]) -> bytes:
     low = min(column)
-    span = max(column) - low
-    if span > 0xFFFF_FFFF:
-        return struct.pack(f"<B{len(column)}q", _WIDE, *column)
-    width = 0 if span == 0 else 1 if span < 256 else 2 if span < 65_536 else 4
-    size = 1 if -128 <= low < 128 else 2 if -32_768 <= low < 32_768 else 4 if -(2**31) <= low < 2**31 else 8
-    head = _BASES[size].pack(size << 4 | width, low)
+    head, width = _base(low, max(column))
     if width == 0:
         return head
+    if width == 8:
+        return head + struct.pack(f"<{len(column)}q", *column)
     offsets = [number - low for number in column]
     return head + (bytes(offsets) if width == 1 else struct.pack(f"<{len(offsets)}{_OFFSETS[width]}", *offsets))
+
+
+def _pack_array(column: NDArray[Any]) -> bytes:
+    low = int(column.min())
+    head, width = _base(low, int(column.max()))
+    if width == 0:
+        return head
+    offsets: bytes = (column if width == 8 else column - low).astype("<i8" if width == 8 else f"<u{width}").tobytes()
+    return head + offsets
+
+
+def _base(low: int, high: int) -> tuple[bytes, int]:
+    """How a column of integers begins, and the bytes of each of its numbers: offsets from the least, or whole numbers (8)."""
+    span = high - low
+    if span > 0xFFFF_FFFF:
+        return bytes((_WIDE,)), 8
+    width = 0 if span == 0 else 1 if span < 256 else 2 if span < 65_536 else 4
+    size = 1 if -128 <= low < 128 else 2 if -32_768 <= low < 32_768 else 4 if -(2**31) <= low < 2**31 else 8
+    return _BASES[size].pack(size << 4 | width, low), width
 
 
 def _unpack_integers(data: bytes, at: int, count: int) -> tuple[Sequence[int], int]:

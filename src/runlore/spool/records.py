@@ -80,21 +80,48 @@ class Parcel:
         self.run_id = run_id
         self.records: list[JournalRecord] = []
         self.next_seq = 0
-        self._size = 0
+        self._size = self._calls = 0
         self._places = _Places()
         self._numbers, self._keys, self._steps, self._times = array("q"), array("I"), array("q"), array("q")
         self._values = array("d")
+        # Log calls one after the other that have the same names; a training loop makes hundreds of them.
+        self._names: list[str] = []
+        self._same: list[tuple[int, int, int]] = []  # number, step, time
 
     def add_points(self, seq: int, points: Points) -> None:
         """Add the points of one log call."""
         _, time, step, values = points
-        count = len(values)
-        self._numbers.extend([seq] * count)
-        self._keys.extend(map(self._places.__getitem__, values))
-        self._steps.extend([step] * count)
-        self._times.extend([time] * count)
+        names = list(values)
+        if names != self._names:
+            self._spread()
+            self._names = names
+        self._same.append((seq, step, time))
         self._values.extend(values.values())
+        self._calls += bool(names)
         self.next_seq = seq + 1
+
+    def _spread(self) -> None:
+        """Bring number, step and time of the last log calls into the columns, once for each point."""
+        calls, count = len(self._same), len(self._names)
+        self._keys.extend(array("I", map(self._places.__getitem__, self._names)) * calls)
+        if calls < 2:  # also where each call has other names
+            for seq, step, time in self._same:
+                self._numbers.extend([seq] * count)
+                self._steps.extend([step] * count)
+                self._times.extend([time] * count)
+            self._same.clear()
+            return
+        for column, numbers in zip((self._numbers, self._steps, self._times), zip(*self._same, strict=True), strict=True):
+            single = array("q", numbers)
+            spread = array("q", bytes(8 * calls * count))
+            for place in range(count):
+                spread[place::count] = single
+            column.extend(spread)
+        self._same.clear()
+
+    def _columns(self) -> tuple[array[int], array[int], array[int], array[int], array[float]]:
+        self._spread()
+        return self._numbers, self._keys, self._steps, self._times, self._values
 
     def add(self, record: Record, operation: Operation[Any]) -> None:
         """Add another record."""
@@ -106,7 +133,7 @@ class Parcel:
     @property
     def count(self) -> int:
         """Log calls in it."""
-        return len(set(self._numbers)) + len(self.records)
+        return self._calls + len(self.records)
 
     def others(self) -> list[tuple[int, Operation[Any]]]:
         """What is in it beside points, with the numbers of the records."""
@@ -114,9 +141,9 @@ class Parcel:
 
     def points(self) -> list[tuple[int, str, int, int, float]]:
         """The points as (record number, key, step, Unix milliseconds, value)."""
+        numbers, places, steps, times, values = self._columns()
         keys = list(self._places)
-        columns = (self._numbers, (keys[place] for place in self._keys), self._steps, self._times, self._values)
-        return list(zip(*columns, strict=True))
+        return list(zip(numbers, (keys[place] for place in places), steps, times, values, strict=True))
 
     def said(self, seq: int) -> Any:
         """What the record of that number says."""
@@ -130,8 +157,7 @@ class Parcel:
 
     def delivery(self, writer_id: str, after: int) -> Deliver:
         """The operation that delivers it."""
-        columns = (self._numbers, self._keys, self._steps, self._times, self._values)
-        data = b"".join(_little_endian(column) for column in columns)
+        data = b"".join(_little_endian(column) for column in self._columns())
         points = JournalPoints(keys=list(self._places), data=data)
         return Deliver(
             run_id=self.run_id, writer_id=writer_id, after=after, next_seq=self.next_seq, records=self.records, points=points

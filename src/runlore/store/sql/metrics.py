@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -25,6 +25,7 @@ from runlore.exceptions import InvalidParameter, NotFound
 from runlore.series.chunk import Points, Reference, Row, encode_row
 from runlore.series.sample import sample
 from runlore.series.tail import take
+from runlore.store.sql.arrays import MetricArrays, PointArrays
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.folding import FOLD_POINTS, FOLD_ROWS
 from runlore.store.sql.handlers import handles
@@ -160,7 +161,7 @@ def log_points(db: Transaction, run_id: str, points: Sequence[Point]) -> None:
     key = key_of(run_id)
     known = _memory.take(key)
     if known is not None:
-        lock = _lock(key, points)
+        lock = _lock(key, len(points), _latest(points))
         run = db.one(_LOCK_ACTIVE, (*lock, known[0], run_id.lower(), db.now - ACTIVITY_MILLIS))
         if run is not None:
             _append(db, lock, run, known[1], points)
@@ -176,23 +177,68 @@ def append_points(db: Transaction, run_key: int, points: Sequence[Point]) -> int
     """
     if not points:
         return 0
+    lock = _lock(run_key, len(points), _latest(points))
+    run, remembered = _locked(db, lock)
+    return _append(db, lock, run, remembered, points)
+
+
+def append_arrays(db: Transaction, run_key: int, points: PointArrays) -> int:
+    """The same as `append_points`, in a tenth of the time where none of the points can be stored already."""
+    if not len(points):
+        return 0
+    lock = _lock(run_key, len(points), points.latest)
+    run, remembered = _locked(db, lock)
+    next_tail, next_series, *_, latest = run
+    groups = points.by_key()
+    summaries = _summaries_of(db, run_key, groups, remembered, next_series)
+    changed = _count_groups(groups, summaries, next_series)
+    if changed is None:
+        remembered.update(summaries)
+        return _append(db, lock, run, remembered, points.points())
+    numbers = {key: summary.series for key, summary in changed.items()}
+    write_summaries(db, run_key, changed)
+    for place, first in enumerate(range(0, len(points), _TAIL_ROW_POINTS)):
+        part = points[first : first + _TAIL_ROW_POINTS]
+        low, high, data = part.packed(numbers)
+        db.later(INSERT_TAIL, [(run_key, next_tail - lock[0] + place, low, high, part.earliest, latest, data)])
+    _note(db, run_key, run, max(numbers.values()))
+    remembered.update(summaries)
+    _memory.put(run_key, lock[2], remembered)
+    return len(points)
+
+
+def _latest(points: Sequence[Point]) -> int:
+    return max([point.timestamp for point in points])
+
+
+def _lock(run_key: int, count: int, latest: int) -> tuple[int, int, int, int, int, int]:
+    """The parameters of `_LOCK`: tail rows, points, a new token, the latest time (twice), the run."""
+    rows = -(-count // _TAIL_ROW_POINTS)
+    token = int.from_bytes(os.urandom(8), "little", signed=True) or 1  # not `random`, whose state a forked child shares
+    return rows, count, token, latest, latest, run_key
+
+
+def _locked(db: Transaction, lock: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Summary]]:
+    """What `_RUN` returns of the run that is locked, and those of its summaries that are remembered."""
+    run_key = lock[-1]
     known = _memory.take(run_key)
-    run, lock = None, _lock(run_key, points)
+    run = None
     if known is not None:
         run = db.one(_LOCK_REMEMBERED, (*lock, known[0]))
     if run is None:
         known, run = None, db.one(_LOCK_ANY, lock)
     if run is None:
         raise NotFound(f"The run with key {run_key} is gone.")
-    return _append(db, lock, run, known[1] if known else {}, points)
+    return run, known[1] if known else {}
 
 
-def _lock(run_key: int, points: Sequence[Point]) -> tuple[int, int, int, int, int, int]:
-    """The parameters of `_LOCK`: tail rows, points, a new token, the latest time (twice), the run."""
-    latest = max([point.timestamp for point in points])
-    rows = -(-len(points) // _TAIL_ROW_POINTS)
-    token = int.from_bytes(os.urandom(8), "little", signed=True) or 1  # not `random`, whose state a forked child shares
-    return rows, len(points), token, latest, latest, run_key
+def _note(db: Transaction, run_key: int, run: tuple[Any, ...], greatest_series: int) -> None:
+    """Points were stored: keep the number of the next series, and hint at folding where it is worth it."""
+    next_tail, next_series, merged_tail, loose_points, _ = run
+    if greatest_series >= next_series:
+        db.later("UPDATE run SET next_series = ? WHERE run_key = ?", [(greatest_series + 1, run_key)])
+    if loose_points >= FOLD_POINTS or next_tail - merged_tail >= FOLD_ROWS:
+        db.hints.add(run_key)
 
 
 def _append(
@@ -200,30 +246,27 @@ def _append(
 ) -> int:
     """Append points to a run that was locked by `lock`, which returned `run`; `remembered` are summaries that still hold."""
     rows, _, token, _, _, run_key = lock
-    next_tail, next_series, merged_tail, loose_points, latest = run
-    summaries = _summaries_of(db, run_key, points, remembered, next_series)
+    next_tail, next_series, _, _, latest = run
+    summaries = _summaries_of(db, run_key, [point.key for point in points], remembered, next_series)
     if measured := [point for point in points if point.model_id]:
         _upsert_model_metrics(db, run_key, measured)
     fresh, series, changed = _count_in(db, run_key, points, summaries, next_series)
     if fresh:
         write_summaries(db, run_key, changed)
-        if len(summaries) > 0 and max(series) >= next_series:
-            db.later("UPDATE run SET next_series = ? WHERE run_key = ?", [(max(series) + 1, run_key)])
         for first in range(0, len(fresh), _TAIL_ROW_POINTS):
             part = slice(first, first + _TAIL_ROW_POINTS)
             _insert_tail(db, (run_key, next_tail - rows + first // _TAIL_ROW_POINTS, latest), fresh[part], series[part])
-        if loose_points >= FOLD_POINTS or next_tail - merged_tail >= FOLD_ROWS:
-            db.hints.add(run_key)
+        _note(db, run_key, run, max(series))
     remembered.update(summaries)
     _memory.put(run_key, token, remembered)
     return len(fresh)
 
 
 def _summaries_of(
-    db: Transaction, run_key: int, points: Sequence[Point], remembered: dict[str, Summary], next_series: int
+    db: Transaction, run_key: int, named: Iterable[str], remembered: dict[str, Summary], next_series: int
 ) -> dict[str, Summary]:
-    """The summaries of the metrics of these points, without those that are new."""
-    keys = {point.key: None for point in points}
+    """The summaries of the metrics of these names, without those that are new."""
+    keys = dict.fromkeys(named)
     found = {key: remembered[key] for key in keys if key in remembered}
     if len(found) < len(keys) and len(remembered) < next_series:
         found |= read_summaries(db, run_key, [key for key in keys if key not in found])
@@ -279,19 +322,25 @@ def _count_columns(
             groups.setdefault(key, []).append(point)
     if len(groups) * _MANY > len(points):
         return None
-    columns = {key: Columns(group) for key, group in groups.items()}
-    if not all(each.are_new(summaries.get(key)) for key, each in columns.items()):
+    changed = _count_groups({key: Columns(group) for key, group in groups.items()}, summaries, next_series)
+    return None if changed is None else ([changed[key].series for key in keys], changed)
+
+
+def _count_groups(
+    groups: Mapping[str, Columns | MetricArrays], summaries: dict[str, Summary], next_series: int
+) -> dict[str, Summary] | None:
+    """Count points in; returns the summaries that changed. None, and nothing changed, where one may be stored already."""
+    if not all(group.are_new(summaries.get(key)) for key, group in groups.items()):
         return None
     changed: dict[str, Summary] = {}
-    for key, each in columns.items():
+    for key, group in groups.items():
         summary = summaries.get(key)
         if summary is None:
-            summary = summaries[checked_name(key, "name")] = new_summary(next_series, each.points[0])
+            summary = summaries[checked_name(key, "name")] = new_summary(next_series, group.first)
             next_series += 1
-        summary.add_columns(each)
+        summary.add_all(group.counted())
         changed[key] = summary
-    numbers = {key: summary.series for key, summary in changed.items()}
-    return [numbers[key] for key in keys], changed
+    return changed
 
 
 def _insert_tail(db: Transaction, place: tuple[int, int, int], points: Sequence[Point], series: list[int]) -> None:

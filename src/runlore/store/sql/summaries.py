@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from operator import lt
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from runlore.api.metrics import LogMetric
 from runlore.api.runs import MetricPoint
@@ -50,6 +50,22 @@ _UPDATE_EXTREMES = _UPDATE + _EXTREMES + _WHERE
 _UPDATE_REST = _UPDATE + _EXTREMES + _REST + _WHERE
 
 
+class Counted(NamedTuple):
+    """What many points of one metric add to its summary.
+
+    `last` is the point with the greatest (step, time), ties by arrival; `finite` the finite values in order of arrival; `low`
+    and `high` the least and the greatest of them and the step where each came first.
+    """
+
+    added: int
+    last: Point
+    greatest_step: int
+    max_time: int
+    finite: list[float]
+    low: tuple[float, int] | None
+    high: tuple[float, int] | None
+
+
 class Columns:
     """Points of one metric in order of arrival, as columns."""
 
@@ -68,14 +84,28 @@ class Columns:
             (summary is None or times[0] > summary.max_time) and _rises(times)
         )
 
-    def last(self) -> int:
-        """The place of the point with the greatest (step, time), ties by arrival."""
+    @property
+    def first(self) -> Point:
+        """The point that came first."""
+        return self.points[0]
+
+    def counted(self) -> Counted:
+        """What they add to the summary."""
+        values, low, high = self.values, None, None
+        finite = values if math.isfinite(sum(values)) else [value for value in values if math.isfinite(value)]
+        if finite:
+            least, greatest = min(finite), max(finite)
+            low, high = (least, self.steps[values.index(least)]), (greatest, self.steps[values.index(greatest)])
+        greatest_step, max_time = max(self.steps), max(self.times)
+        return Counted(len(values), self._last(greatest_step, max_time), greatest_step, max_time, finite, low, high)
+
+    def _last(self, greatest_step: int, max_time: int) -> Point:
         steps, times = self.steps, self.times
-        if steps[-1] == max(steps) and times[-1] == max(times):
-            return len(steps) - 1
+        if steps[-1] == greatest_step and times[-1] == max_time:
+            return self.points[-1]
         pairs = list(zip(steps, times, strict=True))
         pairs.reverse()
-        return len(pairs) - 1 - pairs.index(max(pairs))
+        return self.points[len(pairs) - 1 - pairs.index(max(pairs))]
 
 
 def _rises(numbers: list[int]) -> bool:
@@ -112,29 +142,24 @@ class Summary:
         self.min_step: int | None = None  # None = unchanged
         self.max_step: int | None = None
 
-    def add_columns(self, columns: Columns) -> None:
-        """Count points in: the same as `add` for each of them."""
-        self.count += len(columns.points)
-        self._see_last(columns.points[columns.last()])
-        self.greatest_step = max(self.greatest_step, max(columns.steps))
-        self.max_time = max(self.max_time, max(columns.times))
-        finite = columns.values
-        if not math.isfinite(sum(finite)):
-            finite = [value for value in finite if math.isfinite(value)]
-            self.non_finite += len(columns.values) - len(finite)
-        if not finite:
-            return
+    def add_all(self, counted: Counted) -> None:
+        """Count many points in: the same as `add` for each of them."""
+        self.count += counted.added
+        self._see_last(counted.last)
+        self.greatest_step = max(self.greatest_step, counted.greatest_step)
+        self.max_time = max(self.max_time, counted.max_time)
+        finite, low, high = counted.finite, counted.low, counted.high
+        self.non_finite += counted.added - len(finite)
         total = sum(finite, self.sum_value)
         if math.isfinite(total):
             self.sum_value = total
         else:
             for value in finite:
                 self.sum_value = _clamped(self.sum_value + value)
-        low, high = min(finite), max(finite)
-        if self.min_value is None or low < self.min_value:
-            self.min_value, self.min_step, self.extremes = low, columns.steps[columns.values.index(low)], True
-        if self.max_value is None or high > self.max_value:
-            self.max_value, self.max_step, self.extremes = high, columns.steps[columns.values.index(high)], True
+        if low is not None and (self.min_value is None or low[0] < self.min_value):
+            (self.min_value, self.min_step), self.extremes = low, True
+        if high is not None and (self.max_value is None or high[0] > self.max_value):
+            (self.max_value, self.max_step), self.extremes = high, True
 
     def _see_last(self, point: Point) -> None:
         """Note a point that may be the last one."""
