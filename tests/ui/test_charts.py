@@ -42,6 +42,9 @@ def test_runs_are_taken_together_with_their_spread(page: Any, served: Seeded) ->
     says(page, "^val/acc, 4 groups")
     assert page.get_by_role("combobox", name="Band of the groups").input_value() == "ci95"
     assert "by=params.optimizer" in page.url
+    page.get_by_role("button", name="Settings and export of val/acc").click()
+    page.get_by_role("dialog").get_by_role("checkbox", name="Clip outliers").wait_for()
+    assert page.get_by_role("checkbox", name="Range").count() == 0, "the groups' spread is the band"
 
 
 def test_another_metric_or_a_logarithm_is_x(page: Any, served: Seeded) -> None:

@@ -191,6 +191,23 @@ def test_a_table_of_many_columns_keeps_few_nodes(page: Any, served: Seeded, colu
     assert page.get_by_role("grid").evaluate("grid => grid.querySelectorAll('*').length") <= 1500
 
 
+def test_a_param_and_a_metric_of_one_name_are_told_apart(page: Any, served: Seeded) -> None:
+    open_table(page, served, "?cols=params.lr,metrics.lr,metrics.val%2Facc")
+    page.get_by_role("columnheader", name=re.compile("lr metric")).wait_for()
+    assert page.get_by_role("columnheader", name=re.compile("metric")).count() == 1
+
+
+def test_some_selected_are_not_all(page: Any, served: Seeded) -> None:
+    open_table(page, served)
+    page.get_by_role("row").nth(2).get_by_role("checkbox").check()
+    box = page.get_by_role("checkbox", name="Clear selection")
+    box.wait_for()
+    assert box.evaluate("box => box.indeterminate")
+    box.click()
+    page.get_by_role("checkbox", name="Select all loaded rows").click()
+    assert not page.get_by_role("checkbox", name="Clear selection").evaluate("box => box.indeterminate")
+
+
 def test_values_are_counted_for_the_columns_in_sight_alone(page: Any, served: Seeded) -> None:
     asked: list[str] = []
 

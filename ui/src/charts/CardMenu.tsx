@@ -55,7 +55,8 @@ function Menu(props: CardMenuProps) {
         <ChartControls
           settings={settings}
           metrics={metrics.filter((each) => each !== metric)}
-          grouped={false}
+          grouped={Boolean(groups)}
+          card
           onChange={(change) => onOwn(toOwn(page, { ...own, ...change }))}
         />
       </div>

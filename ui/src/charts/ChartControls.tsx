@@ -9,7 +9,9 @@ interface ChartControlsProps {
   settings: ChartSettings;
   /** Metrics that may be x. */
   metrics: readonly string[];
+  /** Runs are taken together: their spread is the band. Only the page says which, a card does not. */
   grouped: boolean;
+  card?: boolean;
   onChange: (change: CardSettings & { spread?: Spread }) => void;
 }
 
@@ -25,7 +27,7 @@ const SPREADS: readonly { value: Spread; label: string }[] = [
   { value: "none", label: "no band" },
 ];
 
-export function ChartControls({ settings, metrics, grouped, onChange }: ChartControlsProps) {
+export function ChartControls({ settings, metrics, grouped, card, onChange }: ChartControlsProps) {
   const { x, xm, smooth, log, logx, band, clip, spread } = settings;
   const check = (label: string, checked: boolean, name: keyof CardSettings, title?: string) => (
     <label className={styles.check} title={title}>
@@ -64,7 +66,7 @@ export function ChartControls({ settings, metrics, grouped, onChange }: ChartCon
       <Smoothing value={smooth} onChange={(next) => onChange({ smooth: next })} />
       {x !== "time" && check("Log x", logx, "logx")}
       {check("Log y", log, "log")}
-      {grouped ? (
+      {grouped && !card && (
         <select
           aria-label="Band of the groups"
           value={spread}
@@ -76,9 +78,8 @@ export function ChartControls({ settings, metrics, grouped, onChange }: ChartCon
             </option>
           ))}
         </select>
-      ) : (
-        check("Range", band, "band", "The smallest and largest value of each bucket, as a band")
       )}
+      {!grouped && check("Range", band, "band", "The smallest and largest value of each bucket, as a band")}
       {check("Clip outliers", clip, "clip", "The axis shows the middle 98% of the values; those outside are counted")}
     </>
   );

@@ -73,6 +73,10 @@ export function SelectAll({ selection, rowCount, rowId }: SelectAllProps) {
         type="checkbox"
         aria-label={some ? "Clear selection" : "Select all loaded rows"}
         checked={some}
+        ref={(box) => {
+          // Some are not all.
+          if (box) box.indeterminate = some && selection.selected.size < rowCount;
+        }}
         onChange={() => (some ? selection.onClear() : selection.onChange(ids(), true))}
       />
     </div>

@@ -42,7 +42,7 @@ interface Options {
 }
 
 export function gridColumns(options: Options): GridColumn[] {
-  const { rows, columns, numeric } = options;
+  const { rows, columns } = options;
   return [
     {
       id: "attributes.run_name",
@@ -75,7 +75,7 @@ export function gridColumns(options: Options): GridColumn[] {
     },
     ...columns
       .filter((column) => !FIXED.slice(0, 3).includes(column))
-      .map((column) => ({ ...chosen(column, rows, numeric), spread: spread(column, options) })),
+      .map((column) => ({ ...chosen(column, options), spread: spread(column, options) })),
   ];
 }
 
@@ -140,11 +140,18 @@ function Duration({ rows, row }: { rows: RunRows; row: number }) {
   return <span className={styles.faint}>{formatDuration(Math.max(0, Date.now() - start))}</span>;
 }
 
-function chosen(column: string, rows: RunRows, numeric: ReadonlySet<string>): GridColumn {
+/** Several kinds have this key: a param and a metric are called `lr`. */
+function isShared(column: string, columns: readonly string[]): boolean {
+  const { kind, key } = parseColumn(column);
+  return columns.map(parseColumn).some((other) => other.key === key && other.kind !== kind);
+}
+
+function chosen(column: string, { rows, columns, numeric }: Options): GridColumn {
   const { kind, key, aggregate } = parseColumn(column);
   const end = kind === "metrics" || numeric.has(column);
   const label = kind === "attributes" ? (ATTRIBUTES[key] ?? key) : key.replace(/^mlflow\./, "");
-  const note = kind === "metrics" && aggregate !== "last" ? aggregate : kind === "tags" ? "tag" : undefined;
+  const measured = aggregate !== "last" ? aggregate : isShared(column, columns) ? "metric" : undefined;
+  const note = kind === "metrics" ? measured : kind === "tags" ? "tag" : undefined;
   return {
     id: column,
     label,
