@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from runlore.spool import journal as journals
 from runlore.spool import overflow
-from runlore.spool.frames import BLOCK, MAGIC, Record, frames, scan
+from runlore.spool.frames import BLOCK, MAGIC, Record, frame, frames, scan
 from runlore.spool.journal import CORRUPT, SUFFIX, Journal, Leftover
 
 WRITER = "ab" * 16
@@ -99,6 +100,15 @@ def test_changed_bits_cost_the_block_and_nothing_else(contents: list[bytes], cho
     spared = {record for record, blocks in blocks_of(data, records).items() if not blocks & hit}
     assert spared <= set(found)
     assert damage > 0 or bytes(changed) == data or found == records
+
+
+def test_no_two_changed_bits_make_a_record() -> None:
+    whole = frame(7, 1, b"x")
+    for one, other in itertools.combinations(range(len(whole) * 8), 2):
+        changed = bytearray(whole)
+        changed[one // 8] ^= 1 << one % 8
+        changed[other // 8] ^= 1 << other % 8
+        assert scan(bytes(changed), len(MAGIC)).records == []
 
 
 @given(payloads, places, st.sampled_from([0, 1, 4096, BLOCK]))

@@ -1,12 +1,12 @@
 """How journal records lie in a segment file, and how they are found again when the file is damaged.
 
     segment:  magic, 8 bytes | frames and padding
-    frame:    payload length u32 | crc32 u32 | record number u64 | kind u8 | payload
+    frame:    crc32 u32 | payload length u32 | record number u64 | kind u8 | payload
 
 All little-endian. The file is divided into blocks of 32 kB, and no frame crosses from one into the next: a record that does
 not fit into the rest of its block begins in the next one, after zeros; one that is longer than a block is cut into pieces. So
 after damage a reader finds its way again at the next block: what is lost is what lies in the block that was hit. The checksum
-covers number and kind too, and a frame whose checksum is wrong is never a record.
+is that of all the bytes behind it, and a frame whose checksum is wrong is never a record.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ MAGIC = b"RUNLORE1"
 """The first bytes of every segment: the last one is the version of the format."""
 BLOCK = 32 * 1024
 FRAME = struct.Struct("<IIQB")
+"""What stands before a payload."""
+_CHECKED = struct.Struct("<IQB")  # the same without the checksum
 _FIRST, _MIDDLE, _LAST, _PIECE = 0x20, 0x40, 0x60, 0x60
-_NUMBERS = 0xFFFF_FFFF
 
 
 class Record(NamedTuple):
@@ -49,23 +50,20 @@ def frames(seq: int, kind: int, payload: bytes, offset: int) -> bytes:
     room = BLOCK - offset % BLOCK
     size = len(payload)
     if size + FRAME.size <= room:
-        return _frame(seq, kind, payload)
+        return frame(seq, kind, payload)
     padding = bytes(room) if room < BLOCK else b""
     most = BLOCK - FRAME.size
     if size <= most:
-        return padding + _frame(seq, kind, payload)
+        return padding + frame(seq, kind, payload)
     pieces = [payload[start : start + most] for start in range(0, size, most)]
     parts = [_FIRST, *[_MIDDLE] * (len(pieces) - 2), _LAST]
-    return padding + b"".join(_frame(seq, kind | part, piece) for part, piece in zip(parts, pieces, strict=True))
+    return padding + b"".join(frame(seq, kind | part, piece) for part, piece in zip(parts, pieces, strict=True))
 
 
-def _frame(seq: int, kind: int, payload: bytes) -> bytes:
-    return FRAME.pack(len(payload), checksum(seq, kind, payload), seq, kind) + payload
-
-
-def checksum(seq: int, kind: int, payload: bytes) -> int:
-    """The checksum of a frame."""
-    return crc32(payload, (seq ^ seq >> 32 ^ kind << 24) & _NUMBERS)
+def frame(seq: int, kind: int, payload: bytes) -> bytes:
+    """One frame."""
+    body = _CHECKED.pack(len(payload), seq, kind) + payload
+    return crc32(body).to_bytes(4, "little") + body
 
 
 def scan(data: bytes, offset: int, whole: bool = True) -> Scan:
@@ -84,7 +82,7 @@ def scan(data: bytes, offset: int, whole: bool = True) -> Scan:
             continue
         if at + FRAME.size > end:
             break
-        size, crc, seq, kind = FRAME.unpack_from(data, at)
+        crc, size, seq, kind = FRAME.unpack_from(data, at)
         if size == 0 or size + FRAME.size > left:
             if not whole and at + left + FRAME.size > end and not any(data[at : at + left]):
                 break  # padding, and what comes after it has not been read yet
@@ -96,7 +94,7 @@ def scan(data: bytes, offset: int, whole: bool = True) -> Scan:
         if stop > end:
             break
         payload = data[at + FRAME.size : stop]
-        if crc != checksum(seq, kind, payload):
+        if crc != crc32(memoryview(data)[at + 4 : stop]):
             damage += 1
             begun.clear()
             at += left
@@ -123,5 +121,5 @@ def _is_padding(data: bytes, at: int, left: int) -> bool:
     after = at + left
     if any(data[at:after]) or after + FRAME.size > len(data):
         return False
-    size, _, _, kind = FRAME.unpack_from(data, after)
+    _, size, _, kind = FRAME.unpack_from(data, after)
     return bool(kind & _PIECE) or size + FRAME.size > left

@@ -14,11 +14,10 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 
-from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frames, scan
+from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frame, frames, scan
 from runlore.spool.overflow import Overflow
 from runlore.spool.places import open_here
 
@@ -91,8 +90,7 @@ class Journal:
                     self._next_segment(seq)
                 at = self._offset
                 if size + FRAME.size <= BLOCK - at % BLOCK:
-                    start = (seq ^ seq >> 32 ^ kind << 24) & 0xFFFF_FFFF
-                    self._write(FRAME.pack(size, crc32(payload, start), seq, kind) + payload, at)
+                    self._write(frame(seq, kind, payload), at)
                 else:
                     self._write(frames(seq, kind, payload, at), at)
             except OSError as error:
