@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -115,3 +116,24 @@ def test_models_are_logged_registered_and_loaded(tmp_path: Path) -> None:
     uris = [info.model_uri, f"runs:/{run.info.run_id}/model", f"models:/{tmp_path.name}/1", f"models:/{tmp_path.name}@best"]
     for uri in uris:
         assert runlore.sklearn.load_model(uri).predict([[3.0]]).round(6) == [3.0], uri
+
+
+def test_what_was_logged_offline_waits_for_a_server_that_takes_its_ids(
+    mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_stores()
+    monkeypatch.setenv("RUNLORE_OFFLINE", "1")
+    runlore.set_experiment(f"{tmp_path.name} offline")
+    with runlore.start_run() as run:
+        runlore.log_metric("loss", 0.5)
+    close_stores()
+    monkeypatch.delenv("RUNLORE_OFFLINE")
+    told = subprocess.run([sys.executable, "-m", "runlore.cli.main", "sync"], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "runlore sync --to URI" in told.stderr
+    assert not list((tmp_path / "spool").glob("**/refused.jsonl"))
+    runlore.set_tracking_uri(tmp_path / "store")
+    close_stores()
+    command = [sys.executable, "-m", "runlore.cli.main", "sync", "--to", str(tmp_path / "store")]
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+    assert runlore.get_run(run.info.run_id).data.metrics == {"loss": 0.5}

@@ -27,6 +27,7 @@ from runlore.exceptions import (
     InvalidState,
     NotFound,
     RunloreError,
+    Unavailable,
     error_from_code,
 )
 from runlore.spool.files import deliver_files, noted_experiments, placeholder
@@ -144,6 +145,8 @@ class Delivery:
             if isinstance(operation, CreateExperiment):
                 self._experiments[placeholder(operation.name)] = self._experiment(operation)
             elif isinstance(operation, CreateRun):
+                if operation.client_run_id:
+                    self._require_own_ids(operation.client_run_id)
                 experiment = self._experiment_id(operation.experiment_id)
                 run = self._store().call(msgspec.structs.replace(operation, experiment_id=experiment)).run
                 if operation.client_run_id and run.info.run_id.lower() == operation.client_run_id.lower():
@@ -152,6 +155,18 @@ class Delivery:
             self.delivered += 1
         except FINAL as error:
             self._set_aside(record.seq, "", error, operation)
+
+    def _require_own_ids(self, run_id: str) -> None:
+        """Raise `Unavailable` for a server that gives runs ids of its own: nothing else in the journal would find its run."""
+        try:
+            self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id))
+        except EndpointNotFound:
+            raise Unavailable(
+                f"Run {run_id} was made offline, and this server (MLflow's?) does not take ids that were made elsewhere. "
+                "hint: `runlore sync --to URI` delivers it to a Runlore store."
+            ) from None
+        except FINAL:
+            return  # the run is not there yet
 
     def _experiment_id(self, spoken_of: str) -> str:
         """The store's id of an experiment, given its id or a placeholder that this or another process uses."""
