@@ -78,8 +78,8 @@ def _append(
         append_points(db, key, points)
         return []
     append_points(db, key, [point for point in points if point.key not in refused])
-    keys = [point.key for point in points]
-    return [_refusal(int(numbers[keys.index(name)]), error) for name, error in refused.items()]
+    first = {point.key: int(number) for number, point in zip(reversed(numbers), reversed(points), strict=True)}
+    return [_refusal(first[name], error) for name, error in refused.items()]
 
 
 def _refused_name(name: str) -> InvalidParameter | None:
