@@ -17,6 +17,7 @@ help: ## Show this help
 
 .PHONY: run
 run: demo ## Train real examples, then open the dashboard on http://localhost:5000 (PORT=… for another)
+	@echo "Opening the dashboard (another port: make run PORT=5001)"
 	@exec .venv/bin/runlore ui demo --port $(PORT)
 
 # Whole or not at all: an interrupted training is begun anew. The store is named, whatever the environment or git would choose.

@@ -48,8 +48,6 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_OFFLINE`: no server is asked; what is logged is kept until `runlore sync`."""
     traceback: bool = False
     """`RUNLORE_TRACEBACK`: commands show where an unforeseen error happened."""
-    inside_make: bool = False
-    """`MAKELEVEL`: make started this program, so hints name its variables and not our options."""
     no_color: bool = False
     """`NO_COLOR`: commands write plain text on terminals too."""
     truncate_long_values: str | None = None
@@ -101,7 +99,6 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         strict=_true(env.get("RUNLORE_STRICT")),
         offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
-        inside_make=bool(env.get("MAKELEVEL")),
         no_color=bool(env.get("NO_COLOR")),
         config_directory=env.get("RUNLORE_CONFIG_DIR") or (f"{xdg}/runlore" if xdg else None),
         truncate_long_values=value("TRUNCATE_LONG_VALUES"),

@@ -207,16 +207,6 @@ def test_help_imports_no_server() -> None:
         assert f"'{heavy}'" not in done.stdout
 
 
-def test_a_taken_port_is_answered_in_the_words_of_who_started_it(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = [*RUNLORE, "ui", "--port", str(taken.getsockname()[1])]
-        for level, hint in (("1", r"hint: make run PORT=\d+"), ("", r"hint: --port \d+")):
-            environment = {**os.environ, "MAKELEVEL": level}
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
-            assert done.returncode == 1
-            assert re.search(hint, done.stderr)
-
-
 def test_an_error_steers_no_terminal(tmp_path: Path) -> None:
     done = run("runs", "list", "--store", f"sqlite:///\x1b[2J\u202e{'x' * 300}.db", cwd=tmp_path)
     assert done.returncode != 0

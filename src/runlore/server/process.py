@@ -23,7 +23,6 @@ from runlore.server.protocol import BoundedProtocol, BoundedServer
 from runlore.server.proxies import Proxies
 from runlore.server.security import is_loopback
 from runlore.server.workers import supervise
-from runlore.settings import settings
 from runlore.store.base import is_postgresql, open_store
 from runlore.store.http import HttpStore
 from runlore.store.sql.postgresql import connections_of_a_process, psycopg
@@ -194,18 +193,13 @@ def bind(host: str, port: int, shared: bool = False) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise InvalidState(
-                f"Port {port} of {host} is taken by another program. hint: {_port_option(free_port(host, port))}"
+                f"Port {port} of {host} is taken by another program. hint: --port {free_port(host, port)}"
             ) from None
         if error.errno == errno.EACCES:
             raise InvalidState(f"Port {port} is reserved for the system. hint: --port {max(port, 1_024) + 4_000}") from None
         raise InvalidState(f"Can not listen on {host}:{port}: {error.strerror}.") from None
     listener.setblocking(False)
     return listener
-
-
-def _port_option(port: int) -> str:
-    """How to ask for another port, from where the program was started."""
-    return f"make run PORT={port}" if settings().inside_make else f"--port {port}"
 
 
 def free_port(host: str, taken: int) -> int:
