@@ -153,8 +153,8 @@ class QuerySeries(Operation[SeriesFrame]):
 
     `x_range` (both ends included) picks a window; buckets that it cuts are shown whole. No more than `width` buckets are
     returned, and more than `width / 2` where the data spans as many (a third of it on a logarithmic axis). Groups whose runs
-    do not share their x are always bucketed, no finer than their runs log. One chart has at most 2,000 lines, groups or not; groups that share runs
-    take at most 10,000 together.
+    do not share their x are always bucketed, no finer than their runs log. One chart has at most 2,000 lines, groups or not;
+    groups that share runs take at most 10,000 together.
     """
 
     route = Route("POST", "series", needs=View("run_ids"), base="v1", packed=True)
