@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from runlore.entities import Dataset as DatasetEntity
@@ -45,6 +46,35 @@ class Dataset:
     def to_dict(self) -> dict[str, Any]:
         """The dataset as it is stored, as a dictionary."""
         return self.to_entity().to_dictionary()
+
+
+class FrameDataset(Dataset, ABC):
+    """A dataset that is a frame with named columns; `targets` and `predictions` name two of them."""
+
+    library: ClassVar[str]
+
+    def __init__(
+        self, df: Any, source: str | None, targets: str | None, name: str | None, digest: str | None, predictions: str | None
+    ) -> None:
+        for argument, column in (("targets", targets), ("predictions", predictions)):
+            if column is not None and column not in df.columns:
+                raise InvalidParameter(
+                    f"The specified {self.library} DataFrame does not contain the {argument} column {column!r}."
+                )
+        self.df, self.targets, self.predictions = df, targets, predictions
+        rows, columns = df.shape
+        profile = {"num_rows": rows, "num_elements": rows * columns}
+        super().__init__(source, name, digest or self.frame_digest(df), {"mlflow_colspec": self.colspecs(df)}, profile)
+
+    @staticmethod
+    @abstractmethod
+    def frame_digest(df: Any) -> str:
+        """A digest of names, types and every value of a frame."""
+
+    @staticmethod
+    @abstractmethod
+    def colspecs(df: Any) -> list[dict[str, Any]]:
+        """Type, name and completeness of each column, in MLflow's words."""
 
 
 def dataset_entity(dataset: Dataset | DatasetEntity) -> DatasetEntity:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from runlore.data.dataset import DIGEST_DIGITS, Dataset
-from runlore.exceptions import InvalidParameter
+from runlore.data.dataset import DIGEST_DIGITS, FrameDataset
 
 if TYPE_CHECKING:
     import polars
@@ -20,25 +19,30 @@ _TYPES = {
 _SLICE = 100_000
 
 
-class PolarsDataset(Dataset):
+class PolarsDataset(FrameDataset):
     """A dataset that is a polars frame; `targets` and `predictions` name columns."""
 
-    def __init__(
-        self,
-        df: polars.DataFrame,
-        source: str | None,
-        targets: str | None,
-        name: str | None,
-        digest: str | None,
-        predictions: str | None,
-    ) -> None:
-        for argument, column in (("targets", targets), ("predictions", predictions)):
-            if column is not None and column not in df.columns:
-                raise InvalidParameter(f"The specified polars DataFrame does not contain the {argument} column {column!r}.")
-        self.df, self.targets, self.predictions = df, targets, predictions
-        schema = {"mlflow_colspec": [_colspec(column) for column in df.get_columns()]}
-        profile = {"num_rows": df.height, "num_elements": df.height * df.width}
-        super().__init__(source, name, digest or frame_digest(df), schema, profile)
+    library = "polars"
+
+    @staticmethod
+    def frame_digest(df: Any) -> str:
+        """A digest of names, types and every value of a frame, in order. Reads the frame once."""
+        state = hashlib.sha256()
+        for column in df.get_columns():
+            state.update(f"{column.name}\0{column.dtype}\0".encode())
+            as_text = not column.dtype.is_nested() and str(column.dtype) not in ("Binary", "Object")
+            for start in range(0, len(column), _SLICE):
+                part = column.slice(start, _SLICE)
+                if as_text:
+                    state.update(part.to_frame().write_csv(include_header=False, null_value="\0").encode())
+                else:
+                    state.update(repr(part.to_list()).encode())
+        return state.hexdigest()[:DIGEST_DIGITS]
+
+    @staticmethod
+    def colspecs(df: Any) -> list[dict[str, Any]]:
+        """Type, name and completeness of each column, in MLflow's words."""
+        return [_colspec(column) for column in df.get_columns()]
 
 
 def from_polars(
@@ -51,21 +55,6 @@ def from_polars(
 ) -> PolarsDataset:
     """A dataset from a polars frame. `source` is the path or URI that it was read from."""
     return PolarsDataset(df, source, targets, name, digest, predictions)
-
-
-def frame_digest(df: Any) -> str:
-    """A digest of names, types and every value of a frame, in order. Reads the frame once."""
-    state = hashlib.sha256()
-    for column in df.get_columns():
-        state.update(f"{column.name}\0{column.dtype}\0".encode())
-        as_text = not column.dtype.is_nested() and str(column.dtype) not in ("Binary", "Object")
-        for start in range(0, len(column), _SLICE):
-            part = column.slice(start, _SLICE)
-            if as_text:
-                state.update(part.to_frame().write_csv(include_header=False, null_value="\0").encode())
-            else:
-                state.update(repr(part.to_list()).encode())
-    return state.hexdigest()[:DIGEST_DIGITS]
 
 
 def _colspec(column: Any) -> dict[str, Any]:
