@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "runlore"
 RANKS: list[tuple[str, ...]] = [
     ("version", "exceptions", "settings"),
     ("entities",),
-    ("query", "series"),
+    ("query", "series", "web"),
     ("api",),
     ("blobs", "store"),
     # -- the SDK foot, left to right --
@@ -34,7 +34,7 @@ RANKS: list[tuple[str, ...]] = [
     # -- edges --
     ("cli",),
 ]
-SERVER_MAY_USE = {"version", "exceptions", "settings", "entities", "query", "series", "api", "blobs", "store"}
+SERVER_MAY_USE = {"version", "exceptions", "settings", "entities", "query", "series", "api", "blobs", "store", "web"}
 SAME_RANK_FRIENDS = {("blobs", "store"), ("version", "exceptions"), ("tracking", "mlflow_alias")}
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

@@ -15,9 +15,9 @@ from runlore.api.operation import PREFIXES, Need, operations
 from runlore.exceptions import PermissionDenied
 from runlore.server.app import App
 from runlore.server.auth import Target
-from runlore.server.http import Request
 from runlore.store.base import open_store
 from runlore.store.sql.store import SqlStore
+from runlore.web.http import Request
 
 OPEN_PAGES = {
     "/",

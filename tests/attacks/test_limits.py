@@ -11,8 +11,8 @@ from tests.server.live import House
 from tests.server.wire import API, FILES
 
 from runlore.server.dispatch import MAX_DEPTH, MAX_QUERY_FIELDS
-from runlore.server.http import MAX_JSON_BODY
-from runlore.server.security import MAX_HEADER_BYTES, MAX_URL_BYTES
+from runlore.web.http import MAX_JSON_BODY
+from runlore.web.security import MAX_HEADER_BYTES, MAX_URL_BYTES
 
 JSON = {"Content-Type": "application/json"}
 CREATE = API + "experiments/create"

@@ -16,10 +16,10 @@ from runlore.blobs.object import ObjectBlobs
 from runlore.blobs.tree import BlobTree
 from runlore.blobs.uri import open_root
 from runlore.server.app import App
-from runlore.server.process import address_of, bind, configuration
-from runlore.server.protocol import BoundedServer
 from runlore.store.base import open_store
 from runlore.store.http import HttpStore
+from runlore.web.listening import address_of, bind, configuration
+from runlore.web.protocol import BoundedServer
 
 KINDS = ("local", "local by path", "user's directory", "subtree", "object", "http")
 

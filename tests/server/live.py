@@ -11,10 +11,10 @@ from pathlib import Path
 from tests.server.wire import Wire
 
 from runlore.server.app import App
-from runlore.server.http import Receive, Scope, Send
-from runlore.server.process import bind, configuration
-from runlore.server.protocol import BoundedProtocol, BoundedServer
 from runlore.store.sql.store import SqlStore
+from runlore.web.http import Receive, Scope, Send
+from runlore.web.listening import bind, configuration
+from runlore.web.protocol import BoundedProtocol, BoundedServer
 
 
 class LiveServer:

@@ -13,8 +13,8 @@ from tests.server.wire import API
 
 from runlore.api.operation import Public
 from runlore.api.series import SeriesFrame
-from runlore.server.http import Reply, Request
 from runlore.server.routes import Endpoint, Routes
+from runlore.web.http import Reply, Request
 
 JSON = {"Content-Type": "application/json"}
 

@@ -14,9 +14,9 @@ from runlore.api.runs import CreateRun
 from runlore.exceptions import PermissionDenied
 from runlore.server.app import App
 from runlore.server.auth import Target
-from runlore.server.http import Request
 from runlore.store.base import open_store
 from runlore.store.sql.store import SqlStore
+from runlore.web.http import Request
 
 JSON = {"Content-Type": "application/json"}
 

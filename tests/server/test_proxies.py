@@ -13,10 +13,10 @@ from tests.server.live import House, LiveServer
 
 from runlore.exceptions import InvalidParameter
 from runlore.server.app import App
-from runlore.server.observer import Observer
-from runlore.server.proxies import Proxies
 from runlore.store.base import open_store
 from runlore.store.sql.store import SqlStore
+from runlore.web.observer import Observer
+from runlore.web.proxies import Proxies
 
 PAGE = {"Accept": "text/html"}
 JSON = {"Content-Type": "application/json"}
@@ -35,12 +35,12 @@ def serve(live_server: LiveServer, tmp_path: Path) -> Iterator[Serve]:
     (dashboard / "theme.js").write_text("1")
     contexts = []
 
-    def start(observer: Observer | None = None, proxies: Proxies | None = None) -> House:
+    def start(observer: Observer | None = None, proxies: Proxies | None = None, metrics: bool = False) -> House:
         store = open_store(str(tmp_path / "store"))
         assert isinstance(store, SqlStore)
         app = App(store, allowed_hosts=["runlore.example.org"], dashboard=dashboard, proxies=proxies)
         if observer:
-            app.observe(observer)
+            app.observe(observer, metrics=metrics)
         context = live_server.serving(app)
         context.__enter__()
         contexts.append(context)
@@ -166,7 +166,7 @@ def test_the_text_form_is_one_line_too(serve: Serve, capfd: pytest.CaptureFixtur
 
 
 def test_prometheus_reads_what_happened(serve: Serve) -> None:
-    house = serve(observer=Observer(metrics=True))
+    house = serve(observer=Observer(), metrics=True)
     house.new_run()
     house.ask("GET", "/nothing")
     answer = house.ask("GET", "/metrics")

@@ -81,7 +81,8 @@ def server(serve_artifacts: bool, **chosen: Any) -> None:
     Clients:
       MLFLOW_TRACKING_URI=http://localhost:5000 python train.py
     """
-    from runlore.server.process import Options, names_of, serve
+    from runlore.server.process import Options, serve
+    from runlore.web.listening import names_of
 
     for name in ("allowed_hosts", "trusted_proxies"):
         chosen[name] = names_of(chosen[name])

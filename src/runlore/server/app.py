@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runlore.api.experiments import GetExperiment
 from runlore.api.openapi import document
-from runlore.api.operation import Public
+from runlore.api.operation import Public, View
 from runlore.exceptions import RunloreError
 from runlore.server import static
 from runlore.server.artifacts import Artifacts
@@ -17,13 +17,13 @@ from runlore.server.auth import Access, LocalAccess
 from runlore.server.dispatch import Dispatcher, SubmittingStore, add_operations
 from runlore.server.events import Events
 from runlore.server.export import Exports
-from runlore.server.http import Application, Receive, Reply, Request, Scope, Send, json_reply, text_reply
-from runlore.server.observer import Observer
-from runlore.server.proxies import Proxies
 from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
-from runlore.server.security import Security
 from runlore.version import MLFLOW_VERSION, __version__
+from runlore.web.http import Application, Receive, Reply, Request, Scope, Send, json_reply, text_reply
+from runlore.web.observer import Observer, prometheus
+from runlore.web.proxies import Proxies
+from runlore.web.security import Security
 
 READY_SECONDS = 5.0
 """How long the database may take to answer `/health/ready`."""
@@ -42,7 +42,7 @@ class App:
         proxies: Proxies | None = None,
     ) -> None:
         access = access or LocalAccess()
-        self._store, self._access = store, access
+        self._store, self.access = store, access
         self._artifacts = Artifacts(store, access)
         self.routes = Routes()
         streamed = Exports(store, access).operations()
@@ -54,9 +54,10 @@ class App:
         static.Dashboard(dashboard).add_to(self.routes)
         self._guarded: Application = Security(Dispatcher(self.routes), host, allowed_hosts, proxies)
 
-    def observe(self, observer: Observer) -> None:
-        """Let every request from now on be seen."""
-        observer.add_to(self.routes, self._access, self.events)
+    def observe(self, observer: Observer, *, metrics: bool = False) -> None:
+        """Let every request from now on be seen; with `metrics`, `/metrics` says what was."""
+        if metrics:
+            self.routes.add(Endpoint("Metrics", "GET", "/metrics", View(), partial(_metrics, self, observer)))
         self._guarded = observer.observing(self._guarded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,6 +123,11 @@ async def _version(request: Request) -> Reply:
     reply = text_reply(MLFLOW_VERSION)
     reply.headers += [(b"x-runlore-version", __version__.encode()), (b"x-runlore-honours", b"idempotency-key")]
     return reply
+
+
+async def _metrics(app: App, observer: Observer, request: Request) -> Reply:
+    app.access.check(View(), None, request)
+    return observer.reply(prometheus("runlore_event_listeners", "gauge", "Streams of changes.", [("", app.events.listeners)]))
 
 
 async def _openapi(request: Request) -> Reply:

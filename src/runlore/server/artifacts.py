@@ -42,9 +42,9 @@ from runlore.entities import FileInfo
 from runlore.exceptions import BadRequest, InvalidParameter, LimitExceeded, NotFound
 from runlore.server.auth import Access
 from runlore.server.dispatch import SubmittingStore, read_operation
-from runlore.server.http import Headers, Refused, Reply, Request, json_reply
 from runlore.server.routes import Endpoint, Handler, Routes
 from runlore.server.transfers import Transfers
+from runlore.web.http import Headers, Refused, Reply, Request, json_reply
 
 PIECE = 1 << 20
 """Bytes that go from the network to the disk at once."""

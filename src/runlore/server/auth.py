@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runlore.api.operation import Need
-from runlore.server.http import Request
+from runlore.web.http import Request
 
 Target = str | Sequence[str] | None
 

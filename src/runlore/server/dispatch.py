@@ -22,7 +22,11 @@ import runlore.api  # noqa: F401  # defines every operation
 from runlore.api.operation import PREFIXES, Operation, decode, encode, from_request, operations
 from runlore.exceptions import BadRequest, InvalidParameter, LimitExceeded, RunloreError
 from runlore.server.auth import Access
-from runlore.server.http import (
+from runlore.server.long_values import shortened
+from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.server.writes import Writes
+from runlore.store.base import Store
+from runlore.web.http import (
     Disconnected,
     Receive,
     Refused,
@@ -34,10 +38,6 @@ from runlore.server.http import (
     json_reply,
     packed_reply,
 )
-from runlore.server.long_values import shortened
-from runlore.server.routes import Endpoint, Handler, Routes
-from runlore.server.writes import Writes
-from runlore.store.base import Store
 
 MAX_DEPTH = 32
 """Lists and objects inside each other in a JSON body."""

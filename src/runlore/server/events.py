@@ -22,9 +22,9 @@ from runlore.api.events import EVENTS, Changes, GetChanges
 from runlore.api.operation import Operation, encode, validated
 from runlore.exceptions import BadRequest, LimitExceeded, RunloreError, Unavailable
 from runlore.server.auth import Access
-from runlore.server.http import Headers, Receive, Reply, Request, Send
 from runlore.server.routes import Endpoint, Routes
 from runlore.store.watching import is_empty
+from runlore.web.http import Headers, Receive, Reply, Request, Send
 
 LISTENERS = 500
 """Streams of one process; one more is asked to come back."""

@@ -15,10 +15,10 @@ from runlore.api.export import MEDIA, ExportPoints, ExportRuns
 from runlore.api.operation import Operation
 from runlore.server.auth import Access
 from runlore.server.dispatch import read_operation
-from runlore.server.http import SLICE, Reply, Request
 from runlore.server.routes import Handler
 from runlore.store.base import Store
 from runlore.store.export import export_points, export_runs
+from runlore.web.http import SLICE, Reply, Request
 
 AT_ONCE = 2
 _WRITERS: dict[Any, Any] = {ExportRuns: export_runs, ExportPoints: export_points}

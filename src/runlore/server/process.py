@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import msgspec
-import uvicorn
 
 from runlore.exceptions import InvalidState, Unavailable
 from runlore.server.app import App
-from runlore.server.observer import LogForm, Observer
-from runlore.server.protocol import BoundedProtocol, BoundedServer
-from runlore.server.proxies import Proxies
-from runlore.server.security import is_loopback
-from runlore.server.workers import supervise
 from runlore.store.base import is_postgresql, open_store
 from runlore.store.http import HttpStore
 from runlore.store.sql.postgresql import connections_of_a_process, psycopg
 from runlore.store.sql.store import SqlStore
 from runlore.version import __version__
+from runlore.web.listening import address_of, bind, configuration, stop_on_signals
+from runlore.web.observer import LogForm, Observer
+from runlore.web.protocol import BoundedServer
+from runlore.web.proxies import Proxies
+from runlore.web.security import is_loopback
+from runlore.web.workers import supervise
 
 DEFAULT_PORT = 5000
-GRACE_SECONDS = 10
-KEEP_ALIVE_SECONDS = 75
-BACKLOG = 1_024
 
 Tell = Callable[[str], object]
 
@@ -128,7 +122,7 @@ def _serve_on(
         if isinstance(store, HttpStore) or not isinstance(store, SqlStore):
             raise InvalidState(f"{store.uri} is a server itself. hint: point clients at it, or give a directory or database.")
         running = BoundedServer(configuration(_application(store, options)), on_ready, lambda: store.must_restart or orphaned())
-        _stop_on_signals(running)
+        stop_on_signals(running)
         introduce(store)
         running.run(sockets=[listener])
         if store.must_restart:
@@ -142,7 +136,7 @@ def _application(store: SqlStore, options: Options) -> App:
     proxies = Proxies(options.trusted_proxies, options.prefix) if behind else None
     app = App(store, options.host, options.allowed_hosts, proxies=proxies)
     if options.access_log or options.metrics:
-        app.observe(Observer(options.access_log, metrics=options.metrics))
+        app.observe(Observer(options.access_log), metrics=options.metrics)
     return app
 
 
@@ -168,87 +162,3 @@ def _check_exposure(options: Options) -> None:
             "and let a reverse proxy or an SSH tunnel in front of it do so, or add --insecure-no-auth if everybody on that "
             "network may read, change and delete everything."
         )
-
-
-def bind(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A listening socket, or one that may listen on a port beside others of this user (Linux).
-
-    Raises `InvalidState` when the port is taken, with the number of one that is free.
-    """
-    host = "127.0.0.1" if host.lower() == "localhost" else host
-    try:
-        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except OSError as error:
-        raise InvalidState(f"{host!r} is no address of this machine: {error.strerror or error}.") from None
-    listener = socket.socket(family, kind)
-    try:
-        if os.name != "nt":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(place)
-        if not shared:
-            listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise InvalidState(
-                f"Port {port} of {host} is taken by another program. hint: --port {free_port(host, port)}"
-            ) from None
-        if error.errno == errno.EACCES:
-            raise InvalidState(f"Port {port} is reserved for the system. hint: --port {max(port, 1_024) + 4_000}") from None
-        raise InvalidState(f"Can not listen on {host}:{port}: {error.strerror}.") from None
-    listener.setblocking(False)
-    return listener
-
-
-def free_port(host: str, taken: int) -> int:
-    """A port near `taken` that is free now."""
-    for port in [*range(taken + 1, min(taken + 50, 65_536)), 0]:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return 0
-
-
-def address_of(listener: socket.socket) -> str:
-    """The URL that reaches a listening socket from this machine."""
-    host, port = listener.getsockname()[:2]
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified or address == ipaddress.ip_address("127.0.0.1"):
-        return f"http://localhost:{port}" if not address.is_unspecified else f"http://127.0.0.1:{port}"
-    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
-
-
-def configuration(app: App) -> uvicorn.Config:
-    """How uvicorn runs the application."""
-    return uvicorn.Config(
-        app,
-        http=BoundedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-
-
-def _stop_on_signals(running: BoundedServer) -> None:
-    """Before uvicorn listens to them, these signals must not be lost; when it has stopped, it sends them again."""
-
-    def stop(*_: object) -> None:
-        running.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-
-
-def names_of(entries: Iterable[str]) -> tuple[str, ...]:
-    """Host names from options that may each hold several, parted by commas."""
-    return tuple(name.strip() for entry in entries for name in entry.split(",") if name.strip())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from runlore.api.operation import Need
 from runlore.exceptions import EndpointNotFound
-from runlore.server.http import Refused, Reply, Request
+from runlore.web.http import Refused, Reply, Request
 
 Handler = Callable[[Request], Awaitable[Reply]]
 

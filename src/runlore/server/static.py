@@ -13,9 +13,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from runlore.api.operation import Public
-from runlore.server.http import Headers, Reply, Request, text_reply
-from runlore.server.proxies import prefix_of
 from runlore.server.routes import Endpoint, Routes, nothing_at
+from runlore.web.http import Headers, Reply, Request, text_reply
+from runlore.web.proxies import prefix_of
 
 FOLDER = Path(__file__).parent / "static"
 

@@ -37,10 +37,10 @@ from runlore.blobs.uri import PROXIED, open_blobs, open_root, split_uri
 from runlore.exceptions import BadRequest, InvalidParameter, NotFound
 from runlore.server.auth import Access
 from runlore.server.dispatch import SubmittingStore, parse_operation, read_operation
-from runlore.server.http import Reply, Request, json_reply
-from runlore.server.proxies import prefix_of
 from runlore.server.routes import Handler
 from runlore.server.signatures import Signatures, Signed
+from runlore.web.http import Reply, Request, json_reply
+from runlore.web.proxies import prefix_of
 
 PART_SECONDS = 86_400
 """How long the addresses of parts are good: clients get all of them at once, and large files take hours."""

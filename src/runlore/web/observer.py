@@ -1,4 +1,4 @@
-"""What the server tells about itself: a line for each request, and numbers for Prometheus. Both are off unless asked for.
+"""What a server tells about itself: a line for each request, and numbers for Prometheus. Both are off unless asked for.
 
 Query strings are in neither: they hold filters, names and signatures. Numbers are of one process; with `--workers` each answers
 for itself.
@@ -11,31 +11,26 @@ import sys
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from runlore.api.operation import View
-from runlore.server.auth import Access
-from runlore.server.events import Events
-from runlore.server.http import (
+from runlore.version import __version__
+from runlore.web.http import (
     WRITE_WHOLE,
     Application,
     Headers,
     Message,
     Receive,
     Reply,
-    Request,
     Scope,
     Send,
     Whole,
     text_reply,
 )
-from runlore.server.routes import Endpoint, Routes
-from runlore.version import __version__
 
 LogForm = Literal["text", "json"]
 
@@ -60,28 +55,18 @@ class Line(msgspec.Struct):
 class Observer:
     """Counts and logs requests."""
 
-    def __init__(self, log: LogForm | None = None, *, metrics: bool = False) -> None:
-        self._log, self._metrics = log, metrics
+    def __init__(self, log: LogForm | None = None) -> None:
+        self._log = log
         self._started = time.time()
         self._requests: Counter[tuple[str, int]] = Counter()
         self._durations = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
         self._sent = 0
         self._inside = 0
-        self._events: Events | None = None
 
-    def add_to(self, routes: Routes, access: Access, events: Events) -> None:
-        """Serve `/metrics`, if it was asked for."""
-        self._events = events
-        if not self._metrics:
-            return
-        need = View()
-
-        async def answer(request: Request) -> Reply:
-            access.check(need, None, request)
-            return text_reply("\n".join([*self._lines(), ""]), "text/plain; version=0.0.4; charset=utf-8")
-
-        routes.add(Endpoint("Metrics", "GET", "/metrics", need, answer))
+    def reply(self, further: Iterable[str] = ()) -> Reply:
+        """What Prometheus asks for: the numbers here, and further lines of its text format."""
+        return text_reply("\n".join([*self._lines(), *further, ""]), "text/plain; version=0.0.4; charset=utf-8")
 
     def observing(self, application: Application) -> Application:
         """The application, with every request seen."""
@@ -148,8 +133,8 @@ class Observer:
 
     def _lines(self) -> Iterator[str]:
         """The text format of Prometheus."""
-        yield from _metric("runlore_info", "gauge", "The version, as a label.", [(f'{{version="{__version__}"}}', 1)])
-        yield from _metric(
+        yield from prometheus("runlore_info", "gauge", "The version, as a label.", [(f'{{version="{__version__}"}}', 1)])
+        yield from prometheus(
             "runlore_requests_total",
             "counter",
             "Requests that were answered, by method and status; 499 for clients that left before.",
@@ -159,12 +144,11 @@ class Observer:
         for name, kind, about, value in (
             ("runlore_requests_in_progress", "gauge", "Requests that are being answered, streams among them.", self._inside),
             ("runlore_sent_bytes_total", "counter", "Bytes of answers, without their heads.", self._sent),
-            ("runlore_event_listeners", "gauge", "Streams of changes.", self._events.listeners if self._events else 0),
             ("process_start_time_seconds", "gauge", "When the process started.", round(self._started, 3)),
             ("process_cpu_seconds_total", "counter", "Processor time, of user and system.", round(sum(os.times()[:2]), 3)),
             ("process_resident_memory_bytes", "gauge", "Resident memory.", _resident_bytes()),
         ):
-            yield from _metric(name, kind, about, [("", value)])
+            yield from prometheus(name, kind, about, [("", value)])
 
     def _histogram(self) -> Iterator[str]:
         name = "runlore_request_seconds"
@@ -178,7 +162,8 @@ class Observer:
         yield f"{name}_count {total}"
 
 
-def _metric(name: str, kind: str, about: str, values: list[tuple[str, float]]) -> Iterator[str]:
+def prometheus(name: str, kind: str, about: str, values: list[tuple[str, float]]) -> Iterator[str]:
+    """Lines of one metric: what it means, and its value for each set of labels (`{a="b"}`, or nothing)."""
     yield f"# HELP {name} {about}"
     yield f"# TYPE {name} {kind}"
     for labels, value in values:

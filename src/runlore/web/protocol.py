@@ -18,7 +18,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
 
-from runlore.server.http import WRITE_WHOLE, Headers
+from runlore.web.http import WRITE_WHOLE, Headers
 
 MAX_HEAD_BYTES = 64 * 2**10
 """URL, headers and trailers as they come in. `security.py` draws the finer line; this one bounds the memory."""

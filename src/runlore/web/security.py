@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from runlore.exceptions import BadRequest, InvalidParameter, PermissionDenied, RunloreError
-from runlore.server.http import (
+from runlore.web.http import (
     WHOLE,
     WRITE_WHOLE,
     Application,
@@ -25,7 +25,7 @@ from runlore.server.http import (
     error_reply,
     send_whole,
 )
-from runlore.server.proxies import Proxies
+from runlore.web.proxies import Proxies
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_URL_BYTES = 8 * 2**10

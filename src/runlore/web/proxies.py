@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from runlore.exceptions import InvalidParameter
-from runlore.server.http import Headers, Scope
+from runlore.web.http import Headers, Scope
 
 PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]{1,100}){1,10}")
 """The path under which a proxy serves this server."""
