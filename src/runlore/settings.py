@@ -42,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True):
     """`RUNLORE_SPOOL_DIR`: where journals for servers are kept; else below the state directory."""
     state_directory: str | None = None
     """`XDG_STATE_HOME`; `None`: `~/.local/state`."""
+    cache_directory: str | None = None
+    """`XDG_CACHE_HOME`; `None`: `~/.cache`."""
+    environment_directory: str | None = None
+    """`RUNLORE_ENV_ROOT`: where environments of models and projects are kept; else below the cache directory."""
     strict: bool = False
     """`RUNLORE_STRICT`: logging calls wait until the store has what was logged, and raise when it does not take it."""
     offline: bool = False
@@ -96,6 +100,8 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         directory=env.get("RUNLORE_DIR") or None,
         spool_directory=env.get("RUNLORE_SPOOL_DIR") or None,
         state_directory=env.get("XDG_STATE_HOME") or None,
+        cache_directory=env.get("XDG_CACHE_HOME") or None,
+        environment_directory=value("ENV_ROOT"),
         strict=_true(env.get("RUNLORE_STRICT")),
         offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),
