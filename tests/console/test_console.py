@@ -6,18 +6,18 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.running import forget_environment
+from tests.waiting import wait_for
 
 import runlore
 from runlore.client.connection import close_stores
 from runlore.console import PartsWriter
 from runlore.console.parts import LIMIT, PART, TAIL
-from runlore.exceptions import NotFound, Unavailable
+from runlore.exceptions import Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -247,15 +247,3 @@ def test_the_beginning_and_the_end_of_very_much_are_kept() -> None:
     assert text.endswith(block[-TAIL // 2 :])
     assert "characters left out …]\n" in text
     assert len(text) < LIMIT + 4 * TAIL
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except NotFound:
-            pass
-        time.sleep(0.02)
-    raise AssertionError("it did not come true in 30 s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tests.snapshot.conftest import files, git, stored, text
+from tests.snapshot.conftest import SCRIPT, files, git, stored, text
 
 import runlore
 from runlore.exceptions import NotFound
@@ -145,3 +146,33 @@ def test_other_ranks_leave_it_to_the_first(project: Path, ran: Ran) -> None:
     run_id = ran(project, RANK="0")
     ran(project, RUNLORE_RUN_ID=run_id, RANK="1")
     assert files(run_id) == {"snapshot.json"}
+
+
+def test_before_the_first_commit_everything_is_new(tmp_path: Path, ran: Ran) -> None:
+    place = tmp_path / "begun"
+    place.mkdir()
+    git(place, "init", "-q")
+    (place / "train.py").write_text(SCRIPT)
+    (place / "staged.py").write_text("A = 1\n")
+    git(place, "add", "staged.py")
+    run_id = ran(place)
+    assert stored(run_id)["git"]["dirty"] is True
+    patch = text(run_id, "changes.patch")
+    assert "+++ b/staged.py\n" in patch
+    assert "+++ b/train.py\n" in patch
+
+
+def test_a_script_that_git_ignores_is_kept_as_it_is(project: Path, ran: Ran) -> None:
+    (project / ".gitignore").write_text("train.py\n")
+    git(project, "rm", "-q", "--cached", "train.py")
+    git(project, "add", ".gitignore")
+    git(project, "commit", "-qm", "Ignore it")
+    assert text(ran(project), "code/train.py") == SCRIPT
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_names_that_are_no_text_are_written_out(tmp_path: Path, ran: Ran) -> None:
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff odd"))
+    place.mkdir()
+    (place / "train.py").write_text(SCRIPT)
+    assert stored(ran(place, "caf\udce9"))["command"]["working_directory"].endswith("/\udcff odd")

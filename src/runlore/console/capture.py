@@ -1,7 +1,5 @@
-"""Listens to what this process prints, without standing in the way of it.
+"""Listens to what this process prints, without standing in the way of it: what is heard waits in a queue that a thread empties.
 
-The `write` of `sys.stdout` and `sys.stderr` is wrapped: it prints as ever and then leaves the text in a queue, which a thread
-empties. So `sys.stdout` stays the object that it was, and what others hold of it (logging's handlers) is heard as well.
 Not heard are child processes and libraries that write past Python.
 """
 
@@ -14,13 +12,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Protocol
 
+from runlore.console.ear import Ear
 from runlore.console.parts import FOLDER, PartsWriter
 from runlore.console.transcript import Transcript
 from runlore.exceptions import RunloreError
 from runlore.settings import read_settings
+from runlore.snapshot.process import shell
 from runlore.snapshot.secrets import mask_text, secret_values
 
 INTERVAL_S = 1.0
@@ -95,7 +95,7 @@ class _Capture:
         self._queue: deque[str | ConsoleRecorder] = deque()
         self._dropped = 0
         self._recorders: list[ConsoleRecorder] = []
-        self._restore: list[Callable[[], None]] = []
+        self._ears: list[Ear] = []
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -104,8 +104,7 @@ class _Capture:
         with self._lock:
             self._queue.append(recorder)
             if self._thread is None:
-                for stream in (sys.stdout, sys.stderr):
-                    self._wrap(stream)
+                self._listen()
                 self._thread = threading.Thread(target=self._pump, name="runlore-console", daemon=True)
                 self._thread.start()
 
@@ -117,7 +116,7 @@ class _Capture:
     def abandon(self) -> None:
         """In a forked process: its prints are not recorded, the thread stayed behind."""
         self._lock, self._wake = threading.Lock(), threading.Event()
-        self._unwrap()
+        self._deafen()
         self._queue.clear()
         self._recorders.clear()
         self._thread = None
@@ -129,7 +128,7 @@ class _Capture:
             self._deliver()
             with self._lock:
                 if not self._recorders and not any(isinstance(item, ConsoleRecorder) for item in self._queue):
-                    self._unwrap()
+                    self._deafen()
                     self._queue.clear()
                     self._thread = None
                     return
@@ -161,37 +160,30 @@ class _Capture:
         for recorder in self._recorders:
             recorder.take(text)
 
-    def _wrap(self, stream: Any) -> None:
-        if stream is None:  # no console at all, as under pythonw
-            return
-        original, queue = stream.write, self._queue
-        own = "write" in getattr(stream, "__dict__", {})  # somebody else has wrapped it
+    def _hear(self, text: str) -> None:
+        if len(self._queue) < QUEUED:
+            self._queue.append(text)
+        else:
+            self._dropped += 1
 
-        def write(text: str) -> int:
-            written: int = original(text)
-            if len(queue) < QUEUED:
-                queue.append(text)
-            else:
-                self._dropped += 1
-            return written
+    def _listen(self) -> None:
+        self._ears = [Ear(stream, self._hear) for stream in (sys.stdout, sys.stderr) if stream is not None]  # pythonw has none
+        if (running := shell()) is not None:
+            running.events.register("pre_run_cell", self._before_cell)
 
-        def restore() -> None:
-            if vars(stream).get("write") is not write:  # wrapped by somebody else since
-                return
-            if own:
-                stream.write = original
-            else:
-                del stream.write
+    def _before_cell(self, *_: object) -> None:
+        """IPython wraps the streams anew for every cell, and afterwards puts back what it found at the cell's begin."""
+        for ear in self._ears:
+            if not ear.hears():
+                ear.attach()
 
-        try:
-            stream.write = write
-        except (AttributeError, TypeError):  # an object that takes no attributes: this stream is not heard
-            return
-        self._restore.append(restore)
-
-    def _unwrap(self) -> None:
-        while self._restore:
-            self._restore.pop()()
+    def _deafen(self) -> None:
+        if (running := shell()) is not None:
+            with suppress(ValueError):
+                running.events.unregister("pre_run_cell", self._before_cell)
+        for ear in self._ears:
+            ear.detach()
+        self._ears = []
 
 
 def wanted() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from runlore.entities import SourceType
 from runlore.settings import read_settings
 from runlore.snapshot.git import git_place
-from runlore.snapshot.process import CONSOLE, entry_point
+from runlore.snapshot.process import CONSOLE, NOTEBOOK, entry_point, in_notebook
 
 
 def source_tags() -> dict[str, str]:
@@ -17,9 +17,9 @@ def source_tags() -> dict[str, str]:
     tags = {
         "mlflow.user": user_name(),
         "mlflow.source.name": name,
-        "mlflow.source.type": SourceType.NOTEBOOK if name.endswith(".ipynb") else SourceType.LOCAL,
+        "mlflow.source.type": SourceType.NOTEBOOK if name.endswith(".ipynb") or in_notebook() else SourceType.LOCAL,
     }
-    place = git_place(Path.cwd() if name == CONSOLE else Path(name).absolute().parent)
+    place = git_place(Path.cwd() if name in (CONSOLE, NOTEBOOK) else Path(name).absolute().parent)
     if place is not None:
         found = {"commit": place.commit, "branch": place.branch, "repoURL": place.remote}
         tags |= {f"mlflow.source.git.{key}": value for key, value in found.items() if value}

@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
-SECTIONS = ("command", "python", "git", "host", "variables", "seeds")
-_ALWAYS_OTHER = {("git", "root"), ("git", "untracked"), ("git", "left_out"), ("python", "executable"), ("python", "prefix")}
+SECTIONS = ("command", "python", "git", "host", "variables", "seeds", "conda")
+_ALWAYS_OTHER = {
+    ("git", "root"), ("git", "untracked"), ("git", "left_out"), ("python", "executable"), ("python", "prefix"),
+    ("host", "container.id"), ("host", "container.pod"), ("host", "scheduler.job"), ("host", "scheduler.array_task"),
+}  # fmt: skip
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -43,8 +46,8 @@ def difference(
 ) -> SnapshotDifference:
     """What differs between two snapshots, and between the params of their runs when they are given.
 
-    Places that differ from machine to machine and from checkout to checkout (the repository's root, the interpreter's path)
-    are no difference.
+    Places that differ from machine to machine and from checkout to checkout (the repository's root, the interpreter's path) and
+    the numbers of jobs and containers are no difference.
     """
     sections = {}
     for section in SECTIONS:

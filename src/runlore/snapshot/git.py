@@ -34,6 +34,7 @@ _SECRET_FILE = re.compile(
     re.IGNORECASE,
 )
 _PLAIN = re.compile(r'[^\x00-\x1f\x7f"\\\ud800-\udfff]+')
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -86,7 +87,7 @@ def _changes(place: str, _: int) -> GitChanges | None:
     root = Path(place)
     try:
         status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=untracked")
-        raw = _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv") if status else b""
+        raw = _difference(root) if status else b""
     except (OSError, subprocess.SubprocessError):
         return None
     entries = [entry for entry in status.decode("utf-8", "surrogateescape").split("\0") if entry]
@@ -104,6 +105,15 @@ def _changes(place: str, _: int) -> GitChanges | None:
     )
 
 
+def git_ignores(root: Path, path: Path) -> bool:
+    """True when git leaves a file out; false where git can not say."""
+    try:
+        _git(root, "check-ignore", "--quiet", str(path))
+        return True
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
 def addition(name: str, text: str) -> str:
     """A patch that makes a file."""
     head = f"diff --git a/{name} b/{name}\nnew file mode 100644\n"
@@ -113,6 +123,15 @@ def addition(name: str, text: str) -> str:
     body = "".join(f"+{line}\n" for line in lines)
     end = "" if text.endswith("\n") else "\\ No newline at end of file\n"
     return f"{head}--- /dev/null\n+++ b/{name}\n@@ -0,0 +1,{len(lines)} @@\n{body}{end}"
+
+
+def _difference(root: Path) -> bytes:
+    """What differs from the commit; before the first one, from nothing at all."""
+    options = ("--no-color", "--no-ext-diff", "--no-textconv")
+    try:
+        return _git(root, "diff", "HEAD", *options)
+    except subprocess.CalledProcessError:
+        return _git(root, "diff", _EMPTY_TREE, *options)
 
 
 def _git(root: Path, *arguments: str) -> bytes:

@@ -17,8 +17,9 @@ LOCK_FILES = (
     "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml", "pylock.toml", "requirements.lock",
     "requirements.txt", "environment.yml", "environment.yaml",
 )  # fmt: skip
-"""Looked for in this order, from the script's directory up to the repository's root."""
+"""Looked for in this order, from the script's directory up to the repository's root; after them `requirements*.txt`."""
 _DIRECTORY = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info)")
+_CONDA = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<build>[^-]+)\.json")
 
 
 def installed_packages(places: list[str] | None = None) -> dict[str, str]:
@@ -37,6 +38,17 @@ def installed_packages(places: list[str] | None = None) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def conda_packages(prefix: str | None = None) -> dict[str, str]:
+    """Name -> `version=build` of every package of the conda environment that this interpreter belongs to, others than Python's
+    too (CUDA, compilers, MKL); empty outside of one."""
+    found: dict[str, str] = {}
+    with suppress(OSError), os.scandir(os.path.join(prefix or sys.prefix, "conda-meta")) as entries:
+        for entry in entries:
+            if match := _CONDA.fullmatch(entry.name):
+                found[match["name"]] = f"{match['version']}={match['build']}"
+    return dict(sorted(found.items()))
+
+
 def normal_name(name: str) -> str:
     """The normal form of a distribution's name, in which spellings of it are equal."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -45,8 +57,11 @@ def normal_name(name: str) -> str:
 def lock_file(start: Path, root: Path | None) -> Path | None:
     """The lock file nearest to a directory, up to `root` (without one: only in the directory itself). None: there is none."""
     top = (root or start).resolve()
+    others: list[str] = []
     for directory in (start.resolve(), *start.resolve().parents):
-        for name in LOCK_FILES:
+        with suppress(OSError):
+            others = sorted(path.name for path in directory.glob("requirements*.txt"))
+        for name in (*LOCK_FILES, *others):
             path = directory / name
             with suppress(OSError):
                 if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_LOCK:

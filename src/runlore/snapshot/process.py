@@ -1,4 +1,4 @@
-"""The process: what was started how, where and in which environment; random seeds; the cells of a notebook.
+"""The process: what was started how, where and in which environment; the cells of a notebook.
 
 `Process.current()` is quick and reads everything that the script may change later; it runs in `start_run` itself.
 """
@@ -22,7 +22,8 @@ VARIABLES = (
     "PBS_JOBID", "JOB_NAME", "BUILD_ID", "CI", "GITHUB_RUN_ID", "GITHUB_SHA", "GITHUB_REPOSITORY", "LANG", "LC_ALL", "TZ",
 )  # fmt: skip
 """Environment variables that can change what a training computes, or that say where it ran. `RUNLORE_SNAPSHOT_ENV` adds."""
-CONSOLE = "<console>"
+CONSOLE, NOTEBOOK = "<console>", "<notebook>"
+"""Entry points that are no file: an interactive interpreter or `python -c`, and a notebook whose name is not known."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class Process(msgspec.Struct, frozen=True):
         patterns = (*VARIABLES, *(name.strip() for name in more_variables.split(",") if name.strip()))
         return cls(
             entry_point=entry_point(),
-            arguments=tuple(map(str, sys.argv[1:])),
+            arguments=() if in_notebook() else tuple(map(str, sys.argv[1:])),  # a kernel's are the front end's, not the user's
             command=tuple(map(str, sys.orig_argv)),
             working_directory=os.getcwd(),
             variables=chosen(os.environ, patterns),
@@ -49,18 +50,18 @@ class Process(msgspec.Struct, frozen=True):
     @property
     def directory(self) -> Path:
         """Where the code is: the script's directory, else the working directory."""
-        if self.entry_point == CONSOLE or self.entry_point.startswith("<"):
+        if self.entry_point in (CONSOLE, NOTEBOOK):
             return Path(self.working_directory)
         return Path(self.working_directory, self.entry_point).parent
 
 
 def entry_point() -> str:
-    """The script as it was named, the notebook where that is known, else `<console>`."""
-    notebook = notebook_path()
+    """The script as it was named, the notebook where that is known, else `<notebook>` or `<console>`."""
+    notebook = notebook_path() or (NOTEBOOK if in_notebook() else None)
     if notebook:
         return notebook
     script = str(sys.argv[0]) if sys.argv else ""
-    return CONSOLE if script in ("", "-c", "-") or _shell() else script
+    return CONSOLE if script in ("", "-c", "-") or shell() else script
 
 
 def chosen(environment: Mapping[str, str], patterns: tuple[str, ...]) -> dict[str, str]:
@@ -75,44 +76,30 @@ def chosen(environment: Mapping[str, str], patterns: tuple[str, ...]) -> dict[st
     }
 
 
-def seeds(variables: Mapping[str, str]) -> dict[str, int | str]:
-    """Random seeds that can be read: of torch, of numpy when nothing was drawn since, and of the environment.
-
-    Python's `random` keeps no seed, and no library is imported to ask it.
-    """
-    found: dict[str, int | str] = {}
-    for name in ("PYTHONHASHSEED", "PL_GLOBAL_SEED"):
-        if variables.get(name):
-            found[name] = variables[name]
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy.random")
-    if hasattr(torch, "initial_seed"):
-        found["torch"] = int(torch.initial_seed())  # type: ignore[union-attr]
-    if hasattr(numpy, "get_state"):
-        kind, key, position, *_ = numpy.get_state(legacy=True)  # type: ignore[union-attr]
-        if kind == "MT19937" and position == 624:  # seeded and not used yet: the first word is the seed
-            found["numpy"] = int(key[0])
-    return found
+def in_notebook() -> bool:
+    """True in the kernel of a notebook, false in IPython on a terminal."""
+    return getattr(shell(), "kernel", None) is not None
 
 
 def notebook_path() -> str | None:
     """The file of the notebook that this kernel serves, where the front end tells."""
-    shell = _shell()
-    if shell is None:
+    running = shell()
+    if running is None:
         return None
-    place = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
+    place = running.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
     return str(place) if str(place).endswith(".ipynb") else None
 
 
 def notebook_source() -> str | None:
     """Every cell that was run so far, as a script with `# %%` between the cells; None outside of IPython."""
-    shell = _shell()
-    if shell is None:
+    running = shell()
+    if running is None:
         return None
-    cells = shell.user_ns.get("In") or []
+    cells = running.user_ns.get("In") or []
     return "\n\n".join(f"# %% [{number}]\n{cell.rstrip()}" for number, cell in enumerate(cells) if cell.strip()) + "\n"
 
 
-def _shell() -> Any:
+def shell() -> Any:
     """The running IPython shell, or None. IPython is not imported to find out."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None

@@ -2,9 +2,9 @@
 
     runlore/snapshot/snapshot.json      command, code, packages, machine, environment variables, seeds
     runlore/snapshot/changes.patch      what differs from the commit, new source files too; `git apply` takes it
-    runlore/snapshot/code/…             the script, where there is no git repository
+    runlore/snapshot/code/…             the script, where there is no git repository or git ignores it
     runlore/snapshot/lock/…             the lock file
-    runlore/snapshot/notebook.py        the cells that were run, until the run's end
+    runlore/snapshot/notebook.py        the cells that were run, followed until the run's end
 
 A process that goes on with a run keeps its own in `runlore/snapshot/resumed-<time>/`.
 """
@@ -22,11 +22,12 @@ from typing import Any, Protocol
 
 from runlore.blobs.base import ArtifactPath, BlobStore
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError
-from runlore.snapshot.git import MAX_FILE, GitChanges, git_changes, git_place
+from runlore.snapshot.git import MAX_FILE, GitChanges, git_changes, git_ignores, git_place
 from runlore.snapshot.host import host, python
-from runlore.snapshot.packages import installed_packages, lock_file
-from runlore.snapshot.process import CONSOLE, Process, notebook_source, seeds
+from runlore.snapshot.packages import conda_packages, installed_packages, lock_file
+from runlore.snapshot.process import CONSOLE, NOTEBOOK, Process, notebook_source, shell
 from runlore.snapshot.secrets import mask_arguments, mask_text, mask_variables, secret_values
+from runlore.snapshot.seeds import RandomStates, seeds
 
 FOLDER = "runlore/snapshot"
 FILE = "snapshot.json"
@@ -34,6 +35,8 @@ DIRTY_TAG = "runlore.git.dirty"
 PARTS = ("command", "git", "changes", "untracked", "packages", "lock", "host", "variables", "seeds", "notebook")
 """What can be left out: `RUNLORE_SNAPSHOT="-changes,-untracked"`, or named alone: `RUNLORE_SNAPSHOT="git,packages"`."""
 VERSION = 1
+CELLS_S = 10.0
+"""Time between two looks at which cells of a notebook were run."""
 PATIENCE_S = 15.0
 """How long the end of a run waits for its snapshot: longer only when git or the store is that slow."""
 
@@ -63,8 +66,10 @@ class SnapshotRecorder:
         self._parts = chosen_parts(choice)
         self._folder = f"{FOLDER}/resumed-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}" if resumed else FOLDER
         self._process = Process.current(more_variables)
+        self._random = RandomStates.current() if "seeds" in self._parts else RandomStates()
         self._secrets = secret_values(os.environ)
         self._notebook: str | None = None
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._record, name="runlore-snapshot", daemon=True)
         if self._parts:
             self._thread.start()
@@ -73,12 +78,10 @@ class SnapshotRecorder:
         """Wait for the snapshot, and store the cells of a notebook that were run since."""
         if not self._parts:
             return
+        self._stop.set()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             logger.warning("The snapshot of run %s is not complete: it took more than %g s.", self._run_id, timeout_s)
-        elif self._notebook is not None and self._notebook != (cells := notebook_source()) and cells is not None:
-            with suppress(RunloreError, OSError):
-                self._store("notebook.py", mask_text(cells, self._secrets))
 
     def _record(self) -> None:
         """Everything that takes time. What is stored first is what is quick."""
@@ -91,6 +94,8 @@ class SnapshotRecorder:
                 if patch := "".join(text for part, text in parts.items() if part in self._parts):
                     self._store("changes.patch", mask_text(patch, self._secrets))
             self._store_files(Path(root) if root else None)
+            if "notebook" in self._parts and shell() is not None:
+                self._follow_cells()
         except (RunloreError, OSError) as error:  # a run does not depend on its snapshot
             logger.warning("The snapshot of run %s is not complete: %s", self._run_id, error)
 
@@ -119,26 +124,40 @@ class SnapshotRecorder:
         if "variables" in parts:
             snapshot["variables"] = mask_variables(process.variables)
         if "seeds" in parts:
-            snapshot["seeds"] = seeds(process.variables)
+            snapshot["seeds"] = seeds(self._random, process.variables)
         if "packages" in parts:
             snapshot["packages"] = installed_packages()
+            if conda := conda_packages():
+                snapshot["conda"] = conda
         return snapshot, changes, place.root if place else ""
 
     def _store_files(self, root: Path | None) -> None:
         process = self._process
-        if root is None and "untracked" in self._parts and process.entry_point != CONSOLE:
-            script = Path(process.working_directory, process.entry_point)
+        script = Path(process.working_directory, process.entry_point)
+        if (
+            "untracked" in self._parts
+            and process.entry_point not in (CONSOLE, NOTEBOOK)
+            and (root is None or git_ignores(root, script))
+        ):
             with suppress(OSError, InvalidParameter):  # the name may be one that no artifact can have
                 if script.is_file() and script.stat().st_size <= MAX_FILE:
                     self._store(f"code/{script.name}", mask_text(script.read_text("utf-8", "replace"), self._secrets))
         if "lock" in self._parts and (lock := lock_file(process.directory, root)) is not None:
             with suppress(OSError):
                 self._store(f"lock/{lock.name}", mask_text(lock.read_text("utf-8", "replace"), self._secrets))
-        if "notebook" in self._parts and (cells := notebook_source()) is not None:
-            self._notebook = cells
-            self._store("notebook.py", mask_text(cells, self._secrets))
+
+    def _follow_cells(self) -> None:
+        """Store the cells that were run, now and until the end: a kernel that is killed has said what it did."""
+        while True:
+            last = self._stop.wait(0 if self._notebook is None else CELLS_S)
+            if (cells := notebook_source()) is not None and cells != self._notebook:
+                self._store("notebook.py", mask_text(cells, self._secrets))
+                self._notebook = cells
+            if last:
+                return
 
     def _store(self, name: str, text: str) -> None:
+        text = text.encode("utf-8", "backslashreplace").decode()  # names of files may hold what is no text
         self._client.log_text(self._run_id, text, f"{self._folder}/{name}")
 
 
