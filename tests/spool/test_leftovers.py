@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.spool.numbered import value_of
 from runlore.client import RunloreClient
 from runlore.client.connection import close_stores
 from runlore.spool.journal import CORRUPT, SUFFIX
-from runlore.spool.places import spool_of
+from runlore.spool.places import left_behind, new_writer, spool_of
 
 NUMBERED = [sys.executable, str(Path(__file__).with_name("numbered.py"))]
 RUNLORE = [sys.executable, "-m", "runlore.cli.main"]
@@ -145,3 +146,26 @@ def test_journals_of_living_processes_are_left_alone(uri: str) -> None:
     client.log_metric(run_id, "m", 2, step=1)
     assert len(client.get_metric_history(run_id, "m")) == 2
     close_stores()
+
+
+def test_a_new_writer_finds_a_place_while_others_look_for_leftovers(tmp_path: Path) -> None:
+    """A directory that is not locked yet looks like one whose process is gone."""
+    ended = threading.Event()
+
+    def sweep() -> None:
+        while not ended.is_set():
+            for claim in left_behind(tmp_path):
+                claim.release(remove=True)
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(2)]
+    for sweeper in sweepers:
+        sweeper.start()
+    try:
+        claims = [new_writer(tmp_path) for _ in range(200)]
+    finally:
+        ended.set()
+        for sweeper in sweepers:
+            sweeper.join()
+    assert all(claim.directory.is_dir() for claim in claims)
+    for claim in claims:
+        claim.release(remove=True)

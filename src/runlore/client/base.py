@@ -15,6 +15,7 @@ from runlore.client.connection import absolute_uri, get_registry_uri, get_tracki
 from runlore.entities import ViewType
 from runlore.exceptions import InvalidParameter, RunloreError
 from runlore.settings import read_settings
+from runlore.spool.line import Line
 from runlore.spool.offline import MADE_HERE
 from runlore.spool.spool import Receipt, Spool
 from runlore.store.base import Store
@@ -139,7 +140,7 @@ class ClientBase:
             done.set_exception(error)
         return RunOperations([done])
 
-    def _log_points(self, run_id: str, values: dict[str, float], time: int, step: int) -> bool:
+    def _log_points(self, run_id: str, values: dict[str, float], time: int, step: int | None) -> bool:
         """Put points into the journal; False when there is none."""
         spool = self._spool()
         if spool is None:
@@ -149,6 +150,11 @@ class ClientBase:
                 key_text(key, "metric")
         spool.log_points(run_id, values, time, step)
         return True
+
+    def line(self, run_id: str) -> Line | None:
+        """The short way for points of a run that this client has logged to; None where there is no journal."""
+        spool = self._spool()
+        return None if spool is None else spool.line(run_id)
 
     def _blobs(self, artifact_uri: str) -> BlobStore:
         from runlore.blobs.uri import open_blobs

@@ -19,6 +19,7 @@ from runlore.entities import Run, RunStatus, RunTag
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError
 from runlore.fluent.endings import status_of, tags_of, was_terminated, watch_termination
 from runlore.settings import read_settings
+from runlore.spool.line import Line
 
 DEFAULT_EXPERIMENT_ID = "0"
 _FOLLOWER_SECONDS = 30.0
@@ -60,7 +61,14 @@ class _PerThread(threading.local):
         self.model_id: str | None = None
 
 
+class _Quick(threading.local):
+    line: Line | None = None
+
+
 _thread = _PerThread()
+quick = _Quick()
+"""`quick.line`: the short way for points of the active run of this thread. None until the long way has been gone once, and
+while an active model has to be noted with each point."""
 _lock = threading.Lock()
 _open: list[OpenRun] = []
 _last_run: tuple[RunloreClient, str] | None = None
@@ -92,6 +100,7 @@ def stack() -> list[OpenRun]:
 def push(run: Run, client: RunloreClient) -> OpenRun:
     """Make a run the active one of this thread."""
     _watch_exit()
+    quick.line = None
     opened = OpenRun(run, client)
     _thread.stack.append(opened)
     with _lock:
@@ -103,6 +112,7 @@ def push(run: Run, client: RunloreClient) -> OpenRun:
 def pop() -> OpenRun:
     """Take the active run of this thread off its stack."""
     global _last_run
+    quick.line = None
     closed = _thread.stack.pop()
     with _lock:
         if closed in _open:
@@ -173,6 +183,7 @@ def _checked(experiment_id: str) -> str:
 def set_model_id(model_id: str | None) -> None:
     """Make a logged model the active one of this thread: metrics are linked to it."""
     _thread.model_id = model_id
+    quick.line = None
 
 
 def model_id() -> str | None:
@@ -226,10 +237,11 @@ def _end_open_runs() -> None:
     _open.clear()
 
 
-def _renew_lock() -> None:
+def _after_fork() -> None:
     global _lock
+    quick.line = None
     _lock = threading.Lock()  # another thread may have held it when this process was forked
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_after_fork)

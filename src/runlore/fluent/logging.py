@@ -16,6 +16,7 @@ from runlore.entities import Dataset as DatasetEntity
 from runlore.entities import DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag
 from runlore.exceptions import InvalidParameter
 from runlore.fluent import context
+from runlore.fluent.context import quick
 from runlore.fluent.runs import current_run
 
 CONTEXT_TAG = "mlflow.data.context"
@@ -53,10 +54,13 @@ def log_metric(
     `step` is 0 by default, `timestamp` (Unix ms) is now. `model_id`, by default that of `set_active_model`, and `dataset`
     say what was measured on what; the run is linked to both.
     """
+    plain = synchronous is None and timestamp is None and run_id is None and model_id is None and dataset is None
+    if plain and (line := quick.line) is not None and line.point(key, value, step):
+        return None
     client, run_id = target(run_id)
     model_id = model_id or context.model_id()
     entity = _link(client, run_id, model_id, dataset)
-    return client.log_metric(
+    pending = client.log_metric(
         run_id,
         key,
         value,
@@ -67,6 +71,9 @@ def log_metric(
         dataset_digest=entity.digest if entity else None,
         model_id=model_id,
     )
+    if plain and model_id is None:
+        quick.line = client.line(run_id)
+    return pending
 
 
 def log_metrics(
@@ -79,10 +86,15 @@ def log_metrics(
     dataset: Dataset | DatasetEntity | None = None,
 ) -> RunOperations | None:
     """Append one point to each of several metrics, all with the same step and time. See `log_metric`."""
+    plain = synchronous is None and timestamp is None and run_id is None and model_id is None and dataset is None
+    if plain and (line := quick.line) is not None and line.points(metrics, step):
+        return None
     client, run_id = target(run_id)
     model_id = model_id or context.model_id()
     if synchronous is None and model_id is None and dataset is None:
         client.log_metrics(run_id, metrics, step, timestamp)
+        if plain:
+            quick.line = client.line(run_id)
         return None
     entity = _link(client, run_id, model_id, dataset)
     time = now() if timestamp is None else timestamp

@@ -20,6 +20,7 @@ import msgspec
 from runlore.spool.frames import BLOCK, FRAME, MAGIC, Record, frame, frames, scan
 from runlore.spool.overflow import Overflow
 from runlore.spool.places import open_here
+from runlore.spool.write import error_of_write, write_now
 
 SEGMENT_BYTES = 4 * 2**20
 HEADER = 31
@@ -59,6 +60,7 @@ class Journal:
         self._lock = threading.Lock()
         self._fd = -1
         self._offset = 0
+        self._room = 0  # records that end below this offset are written as they are, without another look
         self._dirty = False
         self._unsynced: list[int] = []  # full segments
         self._count = 0
@@ -69,6 +71,7 @@ class Journal:
         """The last error of the disk; whoever looks at it takes it away."""
         self.segments: list[Segment] = []
         """The segments that are still there, oldest first."""
+        self._present = Segment(directory, 0, 0)  # the one that is written; none yet
         self._read_fd = -1
         self._read_segment: Segment | None = None
         self._read_at = 0
@@ -78,25 +81,34 @@ class Journal:
     def append(self, kind: int, payload: bytes, run_id: str = "", entries: int = 1) -> int:
         """Write one record (kinds are 1 to 30, payloads are not empty) and return its number. `run_id` and `entries` are for
         the count of what is dropped, if it comes to that."""
-        size = len(payload)
+        size = len(payload) + FRAME.size
         with self._lock:
             seq = self.next_seq
             self.next_seq = seq + 1
-            if self.overflow:  # what is in memory comes first
-                self.overflow.put(Record(seq, kind, payload), run_id, entries)
-                return seq
-            try:
-                if self._fd < 0 or self._offset >= SEGMENT_BYTES:
-                    self._next_segment(seq)
-                at = self._offset
-                if size + FRAME.size <= BLOCK - at % BLOCK:
-                    self._write(frame(seq, kind, payload), at)
-                else:
-                    self._write(frames(seq, kind, payload, at), at)
-            except OSError as error:
-                self.overflow.put(Record(seq, kind, payload), run_id, entries)
-                self.failure = error
+            at = self._offset
+            if at + size <= self._room:
+                data = frame(seq, kind, payload)
+                if write_now(self._fd, data, size) == size:
+                    self._offset = self._present.end = at + size
+                    self._dirty = True
+                    return seq
+                self._take_back(at)
+            self._append_elsewhere(Record(seq, kind, payload), run_id, entries)
             return seq
+
+    def _append_elsewhere(self, record: Record, run_id: str, entries: int) -> None:
+        """What `append` does at the end of a block or a segment, after an error, and for long records."""
+        if self.overflow:  # what is in memory comes first
+            self.overflow.put(record, run_id, entries)
+            return
+        try:
+            if self._fd < 0 or self._offset >= SEGMENT_BYTES:
+                self._next_segment(record.seq)
+            self._write(frames(*record, self._offset), self._offset)
+            self._room = min(SEGMENT_BYTES, self._offset - self._offset % BLOCK + BLOCK)
+        except OSError as error:
+            self.overflow.put(record, run_id, entries)
+            self.failure = error
 
     def sync(self) -> None:
         """Put everything on stable storage. Raises `OSError`."""
@@ -162,6 +174,7 @@ class Journal:
                     os.close(descriptor)
             self._unsynced = []
             self._fd = self._read_fd = -1
+            self._room = 0
             segments, self.segments = self.segments, []
         for segment in segments if remove else ():
             self._remove(segment)
@@ -204,7 +217,7 @@ class Journal:
         try:
             head = MAGIC + frames(seq, HEADER, header, len(MAGIC))
             if os.write(descriptor, head) != len(head):
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, "No space left on device")
         except OSError:
             os.close(descriptor)
             path.unlink(missing_ok=True)
@@ -212,24 +225,30 @@ class Journal:
         if self._fd >= 0:
             self._unsynced.append(self._fd)
         self._fd, self._offset, self._dirty = descriptor, len(head), True
-        self.segments.append(Segment(path, seq, len(head)))
+        self._present = Segment(path, seq, len(head))
+        self.segments.append(self._present)
 
     def _write(self, data: bytes, at: int) -> None:
         """Write all of `data` or nothing: what came half-way is cut off before anything else is written."""
         size = len(data)
         try:
-            written = os.write(self._fd, data)
+            written = write_now(self._fd, data, size)
             if written != size:
-                raise OSError(28, "No space left on device")
+                raise error_of_write() if written < 0 else OSError(errno.ENOSPC, "No space left on device")
         except OSError:
-            try:
-                os.ftruncate(self._fd, at)
-            except OSError:  # then nobody writes behind it: the next record begins a new segment
-                os.close(self._fd)
-                self._fd = -1
+            self._take_back(at)
             raise
-        self._offset = self.segments[-1].end = at + size
+        self._offset = self._present.end = at + size
         self._dirty = True
+
+    def _take_back(self, at: int) -> None:
+        """Cut off what came half-way, behind the offset `at`."""
+        self._room = 0
+        try:
+            os.ftruncate(self._fd, at)
+        except OSError:  # then nobody writes behind it: the next record begins a new segment
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Leftover:

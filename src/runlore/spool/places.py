@@ -9,6 +9,7 @@ that whoever opens the store finds it. Journals for servers and PostgreSQL are i
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from runlore.settings import read_settings
 
 LOCK = "lock"
 FILES = "files"
+_TRIES = 20
 _UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -79,11 +81,12 @@ class Claim:
 def new_writer(spool: Path) -> Claim:
     """A directory for a new writer; its name is the writer's id. Raises `OSError`."""
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = spool / uuid.uuid4().hex
-    directory.mkdir(mode=0o700)
-    claim = claimed(directory)
-    assert claim is not None, "somebody was faster at a random name"
-    return claim
+    for _ in range(_TRIES):
+        directory = spool / uuid.uuid4().hex
+        directory.mkdir(mode=0o700)
+        if (claim := claimed(directory)) is not None:
+            return claim  # else it was taken for a leftover before it was locked
+    raise OSError(errno.EAGAIN, "No directory for a journal could be locked", str(spool))
 
 
 def claimed(directory: Path) -> Claim | None:
@@ -99,15 +102,28 @@ def claimed(directory: Path) -> Claim | None:
 
 
 def left_behind(spool: Path) -> Iterator[Claim]:
-    """Claims on the directories of writers whose processes are gone. Release each."""
-    try:
-        entries = sorted(entry for entry in spool.iterdir() if _is_writer(entry.name) and not entry.is_symlink())
-    except OSError:
-        return
-    for directory in entries:
+    """Claims on the directories of writers whose processes are gone, the oldest first. Release each."""
+    for directory in writers(spool):
         claim = claimed(directory)
         if claim is not None:
             yield claim
+
+
+def writers(spool: Path) -> list[Path]:
+    """The directories of all writers, in the order in which their processes began: a later one may go on with a run that an
+    earlier one has made."""
+    try:
+        entries = [entry for entry in spool.iterdir() if _is_writer(entry.name) and not entry.is_symlink()]
+    except OSError:
+        return []
+    return sorted(entries, key=_begun)
+
+
+def _begun(directory: Path) -> tuple[int, str]:
+    try:
+        return (directory / LOCK).stat(follow_symlinks=False).st_mtime_ns, directory.name
+    except OSError:
+        return 0, directory.name
 
 
 def _is_writer(name: str) -> bool:

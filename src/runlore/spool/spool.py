@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+from uuid import uuid4
 
 from runlore.api.experiments import CreateExperiment
 from runlore.api.metrics import LogMetric
 from runlore.api.operation import Operation, validated
+from runlore.api.resume import Resumed
 from runlore.api.runs import (
     CreateRun,
     GetRun,
@@ -31,14 +33,17 @@ from runlore.api.runs import (
     UpdateRun,
 )
 from runlore.entities import Empty, LifecycleStage, Run
-from runlore.exceptions import InvalidParameter, Unavailable
+from runlore.exceptions import EndpointNotFound, InvalidParameter, Unavailable
+from runlore.spool import resuming
 from runlore.spool.delivery import Delivery
 from runlore.spool.journal import Journal
 from runlore.spool.leftovers import deliver_left_behind
+from runlore.spool.line import GREATEST, LEAST, POINTS_A_RECORD, Line
 from runlore.spool.offline import MADE_HERE, Offline
 from runlore.spool.overflow import MOST_BYTES
 from runlore.spool.places import Claim, new_writer, spool_of
 from runlore.spool.records import POINTS, can_be_recorded, encode, encode_operation
+from runlore.spool.sessions import Session, present_generation
 from runlore.spool.shipper import Shipper
 from runlore.store.base import Store
 from runlore.store.sql.tags import checked_name
@@ -50,8 +55,6 @@ FLUSH_SECONDS = 30.0
 READ_SECONDS = 60.0
 """How long a reading call waits for that."""
 MOST_KEYS, MOST_RUNS = 100_000, 1_000
-POINTS_A_RECORD = 1_000
-_LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 logger = logging.getLogger("runlore")
 _patience = FLUSH_SECONDS
@@ -61,15 +64,6 @@ def hurry(seconds: float) -> None:
     """Let the ends of runs and of the process wait no longer than this from now on: somebody is about to kill it."""
     global _patience
     _patience = min(_patience, seconds)
-
-
-class _Known:
-    """What this process knows of a run that it logs to."""
-
-    __slots__ = ("params",)
-
-    def __init__(self, params: dict[str, str] | None) -> None:
-        self.params = params  # None: not known
 
 
 class Receipt:
@@ -108,7 +102,8 @@ class Spool:
         self._delivery = Delivery(store, self.writer_id, place)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
         self._store = patient_store
-        self._known: dict[str, _Known] = {}
+        self._lines: dict[str, Line] = {}
+        self._sessions: set[str] = set()
         self.names: set[str] = set()
         """Names of metrics that were found to be right."""
         self._place, self._name = place, name
@@ -119,16 +114,17 @@ class Spool:
 
     # -- logging ----------------------------------------------------------------------------------------------------------
 
-    def log_points(self, run_id: str, values: dict[str, float], time: int, step: int) -> int:
-        """Accept points of a run: floats by name, with one step and one time (Unix ms); returns the number of the record."""
+    def log_points(self, run_id: str, values: dict[str, float], time: int, step: int | None) -> int:
+        """Accept points of a run: floats by name, with one step (None: not given) and one time (Unix ms); returns the number of
+        the record."""
         if not self.names.issuperset(values):
             self._check_names(values)
-        if not (_LEAST <= step <= _GREATEST and _LEAST <= time <= _GREATEST):
+        if not (LEAST <= (step or 0) <= GREATEST and LEAST <= time <= GREATEST):
             raise InvalidParameter(f"Step {step} or timestamp {time} does not fit in 64 bits.")
-        if run_id not in self._known:
-            self._meet(run_id)
+        line = self._lines.get(run_id) or self._meet(run_id)
         if len(values) > POINTS_A_RECORD:
             return self._log_many(run_id, values, time, step)
+        line.names.update(values)
         return self._append(POINTS, encode((run_id, time, step, values)), run_id, len(values))
 
     def accept(self, operation: Operation[Any]) -> int:
@@ -136,7 +132,7 @@ class Spool:
         operation = _as_batch(validated(operation))
         assert can_be_recorded(operation), type(operation)
         run_id: str = operation.run_id  # type: ignore[attr-defined]  # all that are recorded have one
-        known = self._known.get(run_id) or self._meet(run_id)
+        line = self._lines.get(run_id) or self._meet(run_id)
         entries = 1
         if isinstance(operation, LogBatch):
             entries = len(operation.metrics) + len(operation.params) + len(operation.tags)
@@ -144,7 +140,7 @@ class Spool:
             for key in [*(entry.key for entry in operation.params), *(entry.key for entry in operation.tags)]:
                 checked_name(key)
             if operation.params:
-                _refuse_other_values(run_id, operation.params, self._params(run_id, known))
+                _refuse_other_values(run_id, operation.params, self._params(run_id, line))
         return self._append(*encode_operation(operation), run_id, entries)
 
     def _append(self, kind: int, payload: bytes, run_id: str, entries: int) -> int:
@@ -164,7 +160,7 @@ class Spool:
                 "dropped and counted.", self._journal.directory, error, MOST_BYTES // 2**20,
             )  # fmt: skip
 
-    def _log_many(self, run_id: str, values: dict[str, float], time: int, step: int) -> int:
+    def _log_many(self, run_id: str, values: dict[str, float], time: int, step: int | None) -> int:
         items, seq = list(values.items()), 0
         for first in range(0, len(items), POINTS_A_RECORD):
             seq = self.log_points(run_id, dict(items[first : first + POINTS_A_RECORD]), time, step)
@@ -181,25 +177,75 @@ class Spool:
 
     # -- runs ---------------------------------------------------------------------------------------------------------------
 
-    def _meet(self, run_id: str) -> _Known:
+    def _meet(self, run_id: str) -> Line:
         """Make sure that a run takes data before anything is accepted for it. Raises what the store says to it."""
         run = self._store().call(GetRun(run_id=run_id)).run
         if run.info.lifecycle_stage == LifecycleStage.DELETED:
             raise InvalidParameter(
                 f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
             )
-        return self._learn(run_id, run)
+        line = self._learn(run_id, run)
+        if run_id in self._sessions:
+            return line
+        try:
+            generation = present_generation(self._store(), run_id)
+        except EndpointNotFound:
+            return line
+        return self._enter(Session(run_id, uuid4().hex, generation, replaces=False)) if generation else line
 
-    def _learn(self, run_id: str, run: Run) -> _Known:
-        while len(self._known) >= MOST_RUNS:
-            self._known.pop(next(iter(self._known)), None)
-        known = self._known[run_id] = _Known(run.data.params)
-        return known
+    def _enter(self, session: Session) -> Line:
+        """What follows for a run belongs to a session."""
+        self._append(*encode_operation(session), session.run_id, 0)
+        self._sessions.add(session.run_id)
+        if (before := self._lines.pop(session.run_id, None)) is not None:
+            before.names.clear()
+        line = self._lines[session.run_id] = Line(session.run_id, self._append, {})  # params that were set before may change
+        return line
 
-    def _params(self, run_id: str, known: _Known) -> dict[str, str]:
-        if known.params is None:
-            known.params = self._store().call(GetRun(run_id=run_id)).run.data.params
-        return known.params
+    def resume(self, run_id: str) -> Resumed:
+        """Go on with a run that has ended, or join one that lives elsewhere. Raises what the store says."""
+        if run_id in self._shipper.alive_runs:
+            return Resumed(resumed=False)  # open in this process
+        if self._is_away() or run_id in self._unmade_runs():
+            session = resuming.offline(self._here.journals_of(run_id), run_id)
+            self._enter(session)
+            return Resumed(resumed=session.resumes)
+        self.flush(READ_SECONDS)
+        self._deliver_left_behind()
+        try:
+            reply, session = resuming.ask(self._store(), self._place, self.writer_id, run_id)
+        except EndpointNotFound:  # MLflow's server
+            return Resumed(resumed=False)
+        if reply.generation:
+            self._enter(session)
+        return reply
+
+    def known_here(self, run_id: str) -> Run:
+        """What this spool knows of a run while no store is asked. It is taken for one that is there."""
+        run = self._here.adopted(run_id)
+        self._learn(run_id, run)
+        return run
+
+    def _learn(self, run_id: str, run: Run) -> Line:
+        while len(self._lines) >= MOST_RUNS:
+            self._lines.pop(next(iter(self._lines))).names.clear()
+        line = self._lines[run_id] = Line(run_id, self._append, run.data.params)
+        return line
+
+    def _forget_runs(self) -> None:
+        """Look at each run again before anything more is accepted for it."""
+        for line in list(self._lines.values()):
+            line.names.clear()
+        self._lines.clear()
+
+    def line(self, run_id: str) -> Line | None:
+        """The short way for points of a run that this process has logged to."""
+        return self._lines.get(run_id)
+
+    def _params(self, run_id: str, line: Line) -> dict[str, str]:
+        if line.params is None:
+            line.params = self._store().call(GetRun(run_id=run_id)).run.data.params
+        return line.params
 
     def keep_alive(self, run_id: str) -> None:
         """Let the store hear of a run every 15 seconds until `end`, or the end of the process."""
@@ -222,8 +268,12 @@ class Spool:
 
         While the store does not answer, runs and experiments are made here, and what was made here is read here.
         """
-        if self._is_away() or getattr(operation, "run_id", None) in self._unmade_runs():
+        run_id = getattr(operation, "run_id", None)
+        if self._is_away() or run_id in self._unmade_runs():
             return self._answer_here(operation)  # type: ignore[no-any-return]
+        if run_id in self._sessions and isinstance(operation, LogBatch | LogMetric | LogParam):
+            self.wait_for(self.accept(operation))  # that it belongs to a session, only the journal says
+            return Empty()  # type: ignore[return-value]
         self.flush(READ_SECONDS)
         if self.has_children:
             self._deliver_left_behind()
@@ -239,7 +289,7 @@ class Spool:
             run: Run = reply.run  # type: ignore[attr-defined]
             self._learn(run.info.run_id, run)
         elif operation.route.needs.right == "manage":
-            self._known.clear()  # runs may be in the trash now
+            self._forget_runs()  # they may be in the trash now
         return reply
 
     def _is_away(self) -> bool:
@@ -296,6 +346,7 @@ class Spool:
 
     def close(self) -> None:
         """Wait for what was accepted to arrive, then let go. What has not arrived stays in the journal; a warning says so."""
+        self._forget_runs()
         arrived = self.flush(_patience) and not (self.offline and self._journal.next_seq)
         self._shipper.close()
         if not arrived:
@@ -312,6 +363,7 @@ class Spool:
 
     def abandon(self) -> None:
         """In a forked child: close the copies of the parent's files."""
+        self._forget_runs()
         self._journal.abandon()
         self._claim.abandon()
 
