@@ -8,6 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN := .venv/bin/python
 STATIC := src/runlore/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+FRAMEWORKS := deep
 PORT ?= 5000
 PYTEST_ARGS ?=
 
@@ -29,8 +30,14 @@ demo: | .venv/.ready $(STATIC)
 	@mv demo.part demo
 
 .PHONY: test
-test: .venv/.ready $(STATIC) test-services lint ui-test ## Set everything up and run all tests
+test: .venv/.ready $(STATIC) test-services lint ui-test test-frameworks ## Set everything up and run all tests
 	$(RUN) -m pytest $(PYTEST_ARGS)
+
+# Each group of frameworks is tested in an environment of its own, which sees this checkout beside them.
+.PHONY: test-frameworks
+test-frameworks: $(FRAMEWORKS:%=.venvs/%/.ready) ## Test the models and autologging of other libraries, in environments of their own
+	@for name in $(FRAMEWORKS); do if [ -x .venvs/$$name/bin/python ]; then \
+	  .venvs/$$name/bin/python -m pytest -q tests/frameworks/$$name $(PYTEST_ARGS); else echo "Skipped: tests/frameworks/$$name" >&2; fi; done
 
 .PHONY: pytest
 pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests/store -k search')
@@ -91,6 +98,9 @@ lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
 	  $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.lock; done
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
 	  pyproject.toml -o requirements/dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra sklearn \
+	  --override requirements/deep.overrides $(addprefix --no-emit-package ,torch nvidia-nccl-cu12 nvidia-nccl-cu13) \
+	  pyproject.toml requirements/deep.in -o requirements/deep.lock
 
 .PHONY: test-services
 test-services: .venvs/mlflow2/.ready .venvs/mlflow3/.ready ## Install PostgreSQL and Chromium where that is possible
@@ -114,6 +124,9 @@ clean: ## Remove everything that these targets made
 	$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.lock
 	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.venvs/deep/.ready: requirements/deep.lock .ci/deep | $(UV)
+	@.ci/deep $(UV)
 
 .venvs/%/.ready: requirements/%.lock | $(UV)
 	@$(UV) venv --quiet --allow-existing --python 3.11 --no-python-downloads .venvs/$* 2>/dev/null \

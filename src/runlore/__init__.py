@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         data,
         entities,
         exceptions,
+        keras,
         models,
         pyfunc,
         sklearn,
@@ -124,8 +125,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "client", "data", "entities", "exceptions", "models", "pyfunc", "sklearn", "system_metrics", "tracking",
-    "types",
+    "artifacts", "client", "data", "entities", "exceptions", "keras", "models", "pyfunc", "sklearn", "system_metrics",
+    "tracking", "types",
 )  # fmt: skip
 
 _NAMES = {
@@ -207,6 +208,7 @@ __all__ = [
     "initialize_logged_model",
     "install_as_mlflow",
     "is_tracking_uri_set",
+    "keras",
     "last_active_run",
     "last_logged_model",
     "load_table",

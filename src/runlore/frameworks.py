@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from runlore import sklearn
+from runlore import keras, sklearn
 from runlore.autologging.patch import when_imported
 
-FRAMEWORKS = {"sklearn": sklearn.autolog}
+FRAMEWORKS = {"keras": keras.autolog, "sklearn": sklearn.autolog}
 
 
 def autolog(
