@@ -9,7 +9,23 @@ ROOT = Path(__file__).parents[1]
 FILE_LINES, FUNCTION_LINES, PUBLIC_METHODS, PARAMETERS = 400, 50, 20, 6
 
 # MLflow-compatible surfaces: their signatures and the number of their methods are MLflow's.
-MLFLOW_SHAPED = ("client/", "fluent/", "frameworks.py", "sklearn.py", "pyfunc.py", "artifacts.py", "data/", "models/")
+MLFLOW_SHAPED = (
+    "client/",
+    "fluent/",
+    "frameworks.py",
+    "sklearn.py",
+    "pyfunc/",
+    "artifacts.py",
+    "data/",
+    "models/",
+    "xgboost.py",
+    "lightgbm.py",
+    "catboost.py",
+    "statsmodels.py",
+    "onnx.py",
+    "prophet.py",
+    "pmdarima.py",
+)
 
 
 def python_files() -> list[Path]:

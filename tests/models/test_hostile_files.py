@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 import runlore.sklearn
 from runlore.exceptions import InvalidParameter, RunloreError, Untrusted
-from runlore.models import flavor
+from runlore.models import flavor, set_signature
 from runlore.models.manifest import MANIFEST_FILE
 from runlore.models.model import Model
 from runlore.models.signature import infer_signature
@@ -180,6 +180,6 @@ def test_a_signature_reaches_a_model_in_a_shared_directory(tmp_path: Path) -> No
     runlore.sklearn.save_model(LogisticRegression().fit(np.eye(4), [0, 1, 0, 1]), place, serialization_format="pickle")
     place.chmod(0o777)
     signature = infer_signature(np.eye(4))
-    flavor.set_signature(str(place), signature)
+    set_signature(str(place), signature)
     assert Model.load(place).signature == signature
     assert runlore.sklearn.load_model(place).n_features_in_ == 4

@@ -96,7 +96,7 @@ def test_a_function_is_a_model_too(tmp_path: Path) -> None:
     loaded = runlore.pyfunc.load_model(tmp_path / "model")
     assert loaded.predict(np.ones(2)).tolist() == [2.0, 2.0]
     assert loaded.metadata.signature == infer_signature(np.ones(2), np.ones(2))
-    with pytest.raises(InvalidParameter, match="must be a PythonModel or a function"):
+    with pytest.raises(InvalidParameter, match="must be a PythonModel, a function"):
         runlore.pyfunc.save_model(tmp_path / "other", python_model=3)
 
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runlore.models.example import convert_input_example_to_serving_input
+from runlore.models.code import ModelConfig, set_model
+from runlore.models.example import ModelInputExample, convert_input_example_to_serving_input
 from runlore.models.model import Model, ModelInfo
 from runlore.models.signature import ModelSignature, infer_signature
 
 if TYPE_CHECKING:
-    from runlore.models.flavor import get_model_info, set_signature
+    from runlore.models.facts import get_model_info, set_signature, update_model_requirements
 
 __all__ = [
-    "Model", "ModelInfo", "ModelSignature", "convert_input_example_to_serving_input", "get_model_info", "infer_signature",
-    "set_signature",
+    "Model", "ModelConfig", "ModelInfo", "ModelInputExample", "ModelSignature", "convert_input_example_to_serving_input",
+    "get_model_info", "infer_signature", "set_model", "set_signature", "update_model_requirements",
 ]  # fmt: skip
+
+_HOME = {
+    "get_model_info": "runlore.models.facts",
+    "set_signature": "runlore.models.facts",
+    "update_model_requirements": "runlore.models.facts",
+}
+"""Names that are imported when they are first used."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("get_model_info", "set_signature"):
-        from runlore.models import flavor
-
-        return getattr(flavor, name)
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -39,11 +39,13 @@ from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
 from runlore.models.requirements import write_requirements
 from runlore.models.signature import ModelSignature, infer_signature
 from runlore.models.trust import Consent, LocalModel
+from runlore.types.infer import infer_param_schema
+from runlore.types.schema import ParamSchema
 
 MANIFEST_TAG = "runlore.model.manifestSha256"
 """Tag of a logged model: what its manifest must hash to. Kept in the store, away from the files."""
 
-_LOCATION = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts\Z")
+LOCATION = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts\Z")
 
 
 class Writer(Protocol):
@@ -59,6 +61,15 @@ class Writer(Protocol):
 
     def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
         """A prediction, to infer the signature from an input example."""
+        ...
+
+
+@runtime_checkable
+class HintedWriter(Protocol):
+    """A writer whose model says itself, by its type hints, what it takes and gives."""
+
+    def signature(self, params: ParamSchema | None) -> ModelSignature | None:
+        """That signature, with these parameters; None where nothing is said."""
         ...
 
 
@@ -106,7 +117,7 @@ def save(writer: Writer, path: str | Path, extras: Extras, model: Model | None =
         example.save(directory)
         model.saved_input_example_info = example.info
     model.signature = _signature(writer, extras.signature, example)
-    model.metadata = extras.metadata
+    model.metadata = extras.metadata if extras.metadata is not None else model.metadata
     writer.write(directory, model)
     for configuration in model.flavors.values():
         if extras.code_paths:
@@ -133,6 +144,9 @@ def _copy(paths: list[str] | None, target: Path) -> None:
 
 def _signature(writer: Writer, given: ModelSignature | bool | None, example: Example | None) -> ModelSignature | None:
     """The given signature; without one, that of the example and its prediction. `False` means none."""
+    hinted = _hinted(writer, given, example)
+    if hinted is not None:
+        return hinted
     if isinstance(given, ModelSignature):
         return given
     if given is False or example is None:
@@ -146,28 +160,61 @@ def _signature(writer: Writer, given: ModelSignature | bool | None, example: Exa
     return ModelSignature(signature.inputs, outputs, signature.params)
 
 
+def _hinted(writer: Writer, given: ModelSignature | bool | None, example: Example | None) -> ModelSignature | None:
+    """The signature that the model's type hints mean: it goes before one that is given, because it is what is checked."""
+    if given is False or not isinstance(writer, HintedWriter):
+        return None
+    params = given.params if isinstance(given, ModelSignature) else None
+    if params is None and example is not None and example.params:
+        params = infer_param_schema(example.params)
+    hinted = writer.signature(params)
+    if hinted is not None and isinstance(given, ModelSignature) and given.inputs != hinted.inputs:
+        warnings.warn(
+            f"The signature's inputs {given.inputs!r} are not those of the type hints, {hinted.inputs!r}; the hints count.",
+            stacklevel=2,
+        )
+    return hinted
+
+
 # -- logging --------------------------------------------------------------------------------------------------------------
 
 
-def log(writer: Writer, extras: Extras, destination: Destination) -> ModelInfo:
-    """Log a model to the active run, or to the current experiment when there is none, and register it if asked to."""
+def log(writer: Writer, extras: Extras, destination: Destination, model: Model | None = None) -> ModelInfo:
+    """Log a model to the active run, or to the current experiment when there is none, and register it if asked to.
+
+    `model` has what the file should say besides: resources, say.
+    """
+    return _log(lambda directory, model: save(writer, directory, extras, model), model or Model(), destination)
+
+
+def log_by_module(module: Any, model: Model, destination: Destination, arguments: dict[str, Any]) -> ModelInfo:
+    """Log what a module's `save_model(path=…, mlflow_model=…, …)` writes: the flavors of other libraries."""
+
+    def saved(directory: Path, model: Model) -> str:
+        module.save_model(path=str(directory), mlflow_model=model, **arguments)
+        written = Model.load(directory)
+        model.flavors, model.signature, model.metadata = written.flavors, written.signature, written.metadata
+        model.saved_input_example_info = written.saved_input_example_info
+        return write_manifest(directory)
+
+    return _log(saved, model, destination)
+
+
+def _log(saved: Callable[[Path, Model], str], model: Model, destination: Destination) -> ModelInfo:
     opened = context.stack()[-1] if context.stack() else None
     client = opened.client if opened else MlflowClient()
     run = client.get_run(opened.run_id) if opened else None
     logged = _logged_model(client, run, destination)
     context.set_last_model(client, logged.model_id)
-    model = Model(
-        artifact_path=logged.artifact_location,
-        run_id=run.info.run_id if run else logged.source_run_id,
-        model_uuid=logged.model_id,
-        model_id=logged.model_id,
-    )
+    model.artifact_path = logged.artifact_location
+    model.run_id = run.info.run_id if run else logged.source_run_id
+    model.model_uuid = model.model_id = logged.model_id
     model.name = logged.name
     status = LoggedModelStatus.FAILED
     try:
         with tempfile.TemporaryDirectory(prefix="runlore-model-") as temporary:
             directory = Path(temporary, "model")
-            digest = save(writer, directory, extras, model)
+            digest = saved(directory, model)
             client.log_model_artifacts(logged.model_id, str(directory))
         client.set_logged_model_tags(logged.model_id, {MANIFEST_TAG: digest})
         status = LoggedModelStatus.READY
@@ -215,7 +262,7 @@ def fetch(model_uri: str | Path, dst_path: str | Path | None = None, consent: Co
     """
     consent = consent or Consent()
     uri = str(model_uri)
-    if (directory := _local_directory(uri)) is not None:
+    if (directory := local_directory(uri)) is not None:
         if others_can_not_change(directory):
             return LocalModel(directory, Model.load(directory), check_manifest(directory), consent)
         if not (directory / MANIFEST_FILE).is_file():
@@ -248,7 +295,8 @@ def _private(fill: Callable[[Path], object], digest: str | None, consent: Consen
     return local
 
 
-def _local_directory(uri: str) -> Path | None:
+def local_directory(uri: str) -> Path | None:
+    """The directory that a model URI means, when it means one on this machine."""
     scheme, colon, _ = uri.partition(":")
     if not colon or "/" in scheme or len(scheme) == 1:
         return Path(uri)
@@ -257,52 +305,10 @@ def _local_directory(uri: str) -> Path | None:
 
 def _recorded_digest(client: MlflowClient, location: str) -> str | None:
     """What the store says that the manifest at a logged model's location hashes to."""
-    if (found := _LOCATION.search(location)) is None:
+    if (found := LOCATION.search(location)) is None:
         return None
     try:
         logged = client.get_logged_model(found[1])
     except RunloreError:
         return None  # another store's model, or a server that knows no logged models
     return logged.tags.get(MANIFEST_TAG) if logged.artifact_location == location else None
-
-
-# -- facts about logged models --------------------------------------------------------------------------------------------
-
-
-def get_model_info(model_uri: str | Path) -> ModelInfo:
-    """What the model at a local path or URI is made of. Nothing of it is loaded."""
-    return ModelInfo(fetch(model_uri).model)
-
-
-def set_signature(model_uri: str, signature: ModelSignature) -> None:
-    """Give a logged model (`models:/<model id>` or `runs:/<run id>/<name>`) another signature.
-
-    Registered versions are refused: they say what was registered. A model that this installation wrote stays its own.
-    """
-    if not isinstance(signature, ModelSignature):
-        raise InvalidParameter(f"signature must be a ModelSignature, got {type(signature).__name__}.")
-    if isinstance(parse_reference(model_uri), VersionReference):
-        raise InvalidParameter(f"Failed to set signature on {model_uri!r}: model versions can not be changed.")
-    local = fetch(model_uri)
-    local.model.signature = signature
-    local.model.save(local.path / MLMODEL_FILE_NAME)
-    if (directory := _local_directory(model_uri)) is not None:
-        names = (MLMODEL_FILE_NAME, MANIFEST_FILE) if _reseal(local) else (MLMODEL_FILE_NAME,)
-        for name in names if local.path != directory else ():
-            shutil.copyfile(local.path / name, directory / name)
-        return
-    client = MlflowClient()
-    location = resolve(model_uri, client.store, foreign=True)
-    digest = _reseal(local)
-    blobs = open_blobs(location, client.store, foreign=True)
-    for name in (MLMODEL_FILE_NAME, MANIFEST_FILE) if digest else (MLMODEL_FILE_NAME,):
-        blobs.upload(local.path / name, ArtifactPath(""))
-    if digest and (found := _LOCATION.search(location)):
-        client.set_logged_model_tags(found[1], {MANIFEST_TAG: digest})
-
-
-def _reseal(local: LocalModel) -> str | None:
-    """A new manifest after a change, sealed only if the old one was; None where there was none."""
-    if not (local.path / MANIFEST_FILE).is_file():
-        return None
-    return write_manifest(local.path, seal=local.ours)

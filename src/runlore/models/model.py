@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runlore.entities import LoggedModel
 from runlore.exceptions import InvalidParameter, NotFound
 from runlore.models.signature import ModelSignature
 
@@ -19,8 +20,8 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_NUMBER = 1_000
 _OPTIONAL = ("artifact_path", "run_id", "mlflow_version", "signature", "saved_input_example_info", "metadata",
-             "model_size_bytes", "model_id")  # fmt: skip
-_KNOWN = (*_OPTIONAL, "utc_time_created", "flavors", "model_uuid")
+             "model_size_bytes", "model_id", "resources", "env_vars", "auth_policy")  # fmt: skip
+_KNOWN = (*_OPTIONAL, "utc_time_created", "flavors", "model_uuid", "prompts")
 _MANY_DIGITS = re.compile(rf"[-+0-9A-Fa-fox_:.]{{{MAX_NUMBER + 1},}}")
 _FROM_HINTS = ("is_signature_from_type_hint", "type_hint_from_example")
 
@@ -28,7 +29,9 @@ _FROM_HINTS = ("is_signature_from_type_hint", "type_hint_from_example")
 class ModelInfo:
     """What `log_model` and `get_model_info` answer: where the model is and what it is made of."""
 
-    def __init__(self, model: Model, registered_model_version: int | None = None) -> None:
+    def __init__(
+        self, model: Model, registered_model_version: int | None = None, logged_model: LoggedModel | None = None
+    ) -> None:
         self.artifact_path = model.artifact_path
         self.flavors = model.flavors
         self.model_id = model.model_id
@@ -42,6 +45,12 @@ class ModelInfo:
         self.metadata = model.metadata
         self.name = model.name
         self.registered_model_version = registered_model_version
+        self.prompts = model.prompts
+        self.env_vars = model.env_vars
+        self.params = logged_model.params if logged_model else None
+        self.tags = logged_model.tags if logged_model else None
+        self.metrics = logged_model.metrics if logged_model else None
+        self.creation_timestamp = logged_model.creation_timestamp if logged_model else None
 
     def __repr__(self) -> str:
         return f"ModelInfo(model_uri={self.model_uri!r}, run_id={self.run_id!r}, flavors={list(self.flavors)})"
@@ -62,7 +71,11 @@ class Model:
         mlflow_version: str | None = None,
         metadata: dict[str, Any] | None = None,
         model_size_bytes: int | None = None,
+        resources: Any = None,
+        env_vars: list[str] | None = None,
+        auth_policy: Any = None,
         model_id: str | None = None,
+        prompts: list[str] | None = None,
         **others: Any,
     ) -> None:
         self.artifact_path = artifact_path
@@ -75,7 +88,11 @@ class Model:
         self.mlflow_version = mlflow_version
         self.metadata = metadata
         self.model_size_bytes = model_size_bytes
+        self.resources = resources_form(resources)
+        self.env_vars = env_vars
+        self.auth_policy = auth_policy.to_dict() if hasattr(auth_policy, "to_dict") else auth_policy
         self.model_id = model_id
+        self.prompts = prompts
         self.name: str | None = None
         self.others = others
 
@@ -107,9 +124,63 @@ class Model:
         """The schema of prediction parameters, if the model has a signature."""
         return self.signature.params if self.signature else None
 
-    def get_model_info(self) -> ModelInfo:
-        """The same facts as a `ModelInfo`."""
-        return ModelInfo(self)
+    def get_model_info(self, logged_model: LoggedModel | None = None) -> ModelInfo:
+        """The same facts as a `ModelInfo`; with its logged model, its params, tags and metrics too."""
+        return ModelInfo(self, logged_model=logged_model)
+
+    def get_tags_dict(self) -> dict[str, Any]:
+        """What MLflow 2 keeps of a model in a tag of its run: everything that is not long."""
+        form = self.to_dict()
+        tags = {key: value for key, value in form.items() if key not in ("signature", "metadata", *_FROM_HINTS)}
+        tags["flavors"] = {
+            name: {key: value for key, value in facts.items() if key != "config"} for name, facts in tags["flavors"].items()
+        }
+        return tags
+
+    def load_input_example(self, path: str | None = None) -> Any:
+        """The input example beside the model at a local path or URI (by default, at its own); None without one."""
+        from runlore.models.facts import load_example
+
+        return load_example(self, path)[0]
+
+    def load_input_example_params(self, path: str) -> dict[str, Any] | None:
+        """The params of the input example; None without one."""
+        from runlore.models.facts import load_example
+
+        return load_example(self, path)[1]
+
+    def get_serving_input(self, path: str) -> str | None:
+        """The JSON body that sends the input example to a scoring server; None without one."""
+        from runlore.models.facts import load_serving_example
+
+        return load_serving_example(self, path)
+
+    @classmethod
+    def log(
+        cls,
+        artifact_path: str | None,
+        flavor: Any,
+        registered_model_name: str | None = None,
+        await_registration_for: int | None = 300,
+        metadata: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        resources: Any = None,
+        auth_policy: Any = None,
+        prompts: Any = None,
+        name: str | None = None,
+        model_type: str | None = None,
+        params: dict[str, Any] | None = None,
+        tags: dict[str, Any] | None = None,
+        step: int = 0,
+        model_id: str | None = None,
+        **kwargs: Any,
+    ) -> ModelInfo:
+        """Log a model of any module with `save_model(path=…, mlflow_model=…, **kwargs)`: the flavors of other libraries."""
+        from runlore.models.flavor import Destination, log_by_module
+
+        model = cls(run_id=run_id, metadata=metadata, resources=resources, auth_policy=auth_policy, prompts=prompts)
+        destination = Destination(name or artifact_path, registered_model_name, params, tags, model_type, step, model_id)
+        return log_by_module(flavor, model, destination, kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of the file as Python values."""
@@ -117,14 +188,14 @@ class Model:
         form = {key: value for key, value in fields.items() if value is not None or key not in _OPTIONAL}
         if self.signature is not None:
             form["signature"] = self.signature.to_dict()
-            form |= dict.fromkeys(_FROM_HINTS, False)
+            form |= {"is_signature_from_type_hint": self.signature.from_type_hint, "type_hint_from_example": False}
         return {**form, **self.others}
 
-    def to_yaml(self) -> str:
-        """The text of the file."""
+    def to_yaml(self, stream: Any = None) -> Any:
+        """The text of the file; written into `stream` if one is given."""
         import yaml
 
-        return str(yaml.safe_dump(self.to_dict(), default_flow_style=False, allow_unicode=True))
+        return yaml.safe_dump(self.to_dict(), stream=stream, default_flow_style=False, allow_unicode=True)
 
     def to_json(self) -> str:
         """The content of the file as JSON."""
@@ -155,12 +226,26 @@ class Model:
             raise InvalidParameter(f"The flavors of an MLmodel file must be a mapping of mappings, got {str(flavors)[:200]}.")
         if isinstance(form.get("signature"), dict):
             form["signature"] = ModelSignature.from_dict(form["signature"])
+            form["signature"].from_type_hint = form.get("is_signature_from_type_hint") is True
             for key in _FROM_HINTS:
                 form.pop(key, None)
         form.pop("name", None)
         if "self" in form:
             raise InvalidParameter("An MLmodel file can not have the key 'self'.")
         return cls(**form)
+
+
+def resources_form(given: Any) -> Any:
+    """Resources that a model depends on, in the form of the file: from objects with `type` and `to_dict()`, or a YAML file."""
+    if given is None or isinstance(given, dict):
+        return given
+    if isinstance(given, str | Path):
+        return read_yaml(Path(given).read_bytes(), str(given))
+    kinds: dict[str, list[Any]] = {}
+    for resource in given:
+        for kind, entries in resource.to_dict().items():
+            kinds.setdefault(kind, []).extend(entries)
+    return {"api_version": "1", "databricks": kinds} if kinds else None
 
 
 def read_yaml(raw: bytes, where: str) -> Any:

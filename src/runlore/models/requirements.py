@@ -111,3 +111,35 @@ def default_conda_env(requirements: list[str]) -> dict[str, Any]:
 def _pip_part(environment: Any) -> list[str]:
     parts = environment.get("dependencies", []) if isinstance(environment, dict) else []
     return [text for part in parts if isinstance(part, dict) for text in part.get("pip", [])]
+
+
+def changed_requirements(directory: Path, operation: str, given: list[str]) -> list[str]:
+    """Add requirements to the files beside a model, or remove them by name; the names of the files that were written."""
+    import yaml
+
+    changes = {_project(text): text for text in parse_requirements(given)}
+    written = []
+    plain = directory / "requirements.txt"
+    if plain.is_file():
+        plain.write_text("\n".join(_changed(parse_requirements(plain), operation, changes)), encoding="utf-8")
+        written.append(plain.name)
+    conda = directory / "conda.yaml"
+    if conda.is_file():
+        environment = yaml.safe_load(conda.read_text(encoding="utf-8"))
+        for part in environment.get("dependencies", []):
+            if isinstance(part, dict) and "pip" in part:
+                part["pip"] = _changed(parse_requirements(part["pip"]), operation, changes)
+        conda.write_text(yaml.safe_dump(environment, default_flow_style=False), encoding="utf-8")
+        written.append(conda.name)
+    return written
+
+
+def _changed(present: list[str], operation: str, changes: dict[str, str]) -> list[str]:
+    kept = [text for text in present if _project(text) not in changes]
+    return kept if operation == "remove" else [*kept, *changes.values()]
+
+
+def _project(requirement: str) -> str:
+    """The distribution's name, as the package index compares it."""
+    name = re.split(r"[\[(=~!<>;\s]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -21,6 +21,8 @@ class ModelSignature:
         self.inputs = inputs
         self.outputs = outputs
         self.params = params
+        self.from_type_hint = False
+        """True when the type hints of a hand-written prediction say the same: they check its inputs, then."""
 
     def to_dict(self) -> dict[str, Any]:
         """Each part as a JSON text, as in an `MLmodel` file."""

@@ -11,10 +11,12 @@ Consent comes from the caller of `load_model` only: never from the model's own f
 
 from __future__ import annotations
 
+import pickle
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from runlore.blobs.base import ArtifactPath
 from runlore.exceptions import InvalidParameter, MissingDependency, NotFound, Untrusted
@@ -73,20 +75,22 @@ def require_consent(local: LocalModel, what: str) -> None:
         )
 
 
-def load_object(local: LocalModel, name: Any, serialization_format: str) -> Any:
-    """The Python object in one of the model's files."""
+def load_object(
+    local: LocalModel, name: Any, serialization_format: str, unpickler: Callable[[BinaryIO], pickle.Unpickler] | None = None
+) -> Any:
+    """The Python object in one of the model's files; `unpickler` reads names of a pickle in another way than Python does."""
     path = local.file(name)
     if serialization_format == "skops":
         return load_skops(path, list(local.consent.trusted), everything=local.may_run_code)
     if serialization_format not in FORMATS:
         raise InvalidParameter(f"Unrecognized serialization format: {serialization_format}. Expected one of {FORMATS}.")
     require_consent(local, f"{path.name}, a {serialization_format} file")
-    import pickle
-
     if serialization_format == "cloudpickle":
         require_cloudpickle()
     with path.open("rb") as stream:
-        return pickle.load(stream)  # sealed by this installation, or the caller said allow_pickle=True
+        return (unpickler or pickle.Unpickler)(
+            stream
+        ).load()  # sealed by this installation, or the caller said allow_pickle=True
 
 
 def require_cloudpickle() -> Any:
