@@ -24,6 +24,9 @@ class Settings(msgspec.Struct, frozen=True):
 
     tracking_uri: str | None = None
     registry_uri: str | None = None
+    resume: str | None = None
+    """`RUNLORE_RESUME`: "replace" takes a run over that may live elsewhere, "append" keeps what is logged again beside what is
+    there; nothing: a run that lives is joined, of others what is logged again is replaced."""
     experiment_name: str | None = None
     experiment_id: str | None = None
     run_id: str | None = None
@@ -92,6 +95,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         experiment_name=value("EXPERIMENT_NAME"),
         experiment_id=value("EXPERIMENT_ID"),
         run_id=value("RUN_ID"),
+        resume=env.get("RUNLORE_RESUME") or None,
         active_experiment=env.get("RUNLORE_ACTIVE_EXPERIMENT") or None,
         username=value("USERNAME", "TRACKING_USERNAME"),
         password=value("PASSWORD", "TRACKING_PASSWORD"),

@@ -105,7 +105,7 @@ FIELDS: dict[str, object] = {
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
     "uris": [], "to_experiment_id": "7", "directory": "d", "path": "f", "num_parts": 1, "expiration": 60,
     "upload_id": "0" * 42 + "." + "0" * 32, "parts": [{"part_number": 1}],
-    "writer_id": "0" * 32, "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"],
+    "writer_id": "0" * 32, "session_id": "0" * 32, "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"],
     "by": [{"column": "params.k"}],
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, field
 
 from runlore.api.operation import ExperimentId, Filter, ModelName, Operation, Route, RunId, View, ViewTypeWord
+from runlore.api.resume import RunChanges
 from runlore.entities import Entity, ModelVersion, Run, Value
 
 Column = Annotated[str, Meta(min_length=1, max_length=300)]
@@ -98,6 +99,7 @@ class RunOverview(Entity):
     children: list[str] = field(default_factory=list)
     parent_run_id: str | None = None
     model_versions: list[ModelVersion] = field(default_factory=list)
+    changes: RunChanges = field(default_factory=RunChanges)
 
 
 class RegistryRow(Entity):

@@ -2,7 +2,8 @@
 
 Every process that logs keeps a journal, and the journal has an id, the *writer*. Its records are numbered. The store keeps, for
 each run and writer, the number from which on nothing has arrived yet (the *mark*), and moves it in the transaction that stores
-the records: a batch that comes twice changes nothing, whoever sends it and however often.
+the records: a batch that comes twice changes nothing, whoever sends it and however often. What a resumed run replaces is said
+with the points that replace it (`resume.py`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from runlore.api.operation import Edit, Key, Millis, Operation, Route, RunId, View
+from runlore.api.resume import Generation, ReplacesFrom, WriterId
 from runlore.api.runs import LogBatch, LogInputs, LogOutputs, UpdateRun
 from runlore.entities import Entity, Value
 
 Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1, description="number of a journal record")]
-WriterId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="32 hexadecimal digits")]
 
 POINT_BYTES = 36
 MAX_POINTS = 25_000
@@ -57,10 +58,14 @@ class RefusedRecord(Entity):
 
 
 class Delivered(Entity):
-    """The mark after the delivery. When it is not the `next_seq` of the delivery, nothing was stored: send from there."""
+    """The mark after the delivery. When it is not the `next_seq` of the delivery, nothing was stored: send from there.
+
+    `generation` is the one that this writer's records have belonged to so far.
+    """
 
     next_seq: int = 0
     refused: list[RefusedRecord] = field(default_factory=list)
+    generation: int = 0
 
 
 class Deliver(Operation[Delivered]):
@@ -69,6 +74,10 @@ class Deliver(Operation[Delivered]):
     `after` is the mark that the sender believes in, and `next_seq` the one that this delivery brings about. A mark below
     `after` says that an earlier delivery is missing: nothing is stored then. A delivery without records asks for the mark and
     says that the writer lives.
+
+    `generation` is the one of the run that the records belong to (not given: the writer's last one, else the present one),
+    `replaces` says from which step on points of earlier generations are replaced by these. With `left_behind` the process of the
+    writer is gone.
     """
 
     route = Route("POST", "runs/deliver", needs=Edit("run_id"), base="v1")
@@ -78,18 +87,22 @@ class Deliver(Operation[Delivered]):
     next_seq: Sequence = 0
     records: Annotated[list[JournalRecord], Meta(max_length=MAX_RECORDS)] = field(default_factory=list)
     points: JournalPoints = field(default_factory=JournalPoints)
+    generation: Generation | None = None
+    replaces: Annotated[list[ReplacesFrom], Meta(max_length=MAX_POINTS)] = field(default_factory=list)
+    left_behind: bool = False
 
 
 class RunLife(Entity):
     """How a run is doing. `status` is MLflow's word, or LOST: running, but its process was not heard of for 90 seconds.
 
     `last_heard` is the time by the store's clock (Unix ms) of the last delivery; null for runs that no Runlore client has
-    written to, which are never LOST.
+    written to, which are never LOST. `generation` is how often the run was resumed.
     """
 
     run_id: str
     status: Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "LOST"]
     last_heard: Millis | None = None
+    generation: int = 0
 
 
 class RunLives(Entity):

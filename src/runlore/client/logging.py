@@ -58,7 +58,8 @@ class LoggingClient(ClientBase):
         if synchronous is None and dataset_name is dataset_digest is model_id is None:
             number = value if type(value) is float else metric_number(key, value)
             at = now() if timestamp is None else step_number(timestamp, "timestamp")
-            if self._log_points(run_id, {key: number}, at, step if type(step) is int else step_number(step)):
+            whole = step if step is None or type(step) is int else step_number(step)
+            if self._log_points(run_id, {key: number}, at, whole):
                 return None
         operation = LogMetric(
             run_id=run_id,
@@ -79,9 +80,10 @@ class LoggingClient(ClientBase):
         default): the cheapest way to log many."""
         values = {key: value if type(value) is float else metric_number(key, value) for key, value in metrics.items()}
         at = now() if timestamp is None else step_number(timestamp, "timestamp")
-        whole = step if type(step) is int else step_number(step)
+        whole = step if step is None or type(step) is int else step_number(step)
         if not self._log_points(run_id, values, at, whole):
-            self.log_batch(run_id, [Metric(key=key, value=value, timestamp=at, step=whole) for key, value in values.items()])
+            points = [Metric(key=key, value=value, timestamp=at, step=whole or 0) for key, value in values.items()]
+            self.log_batch(run_id, points)
 
     def log_batch(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from runlore.api.runs import CreateRun, DeleteRun, FindRuns, GetRun, RestoreRun, SearchRuns, TagEntry, UpdateRun
 from runlore.client.base import ClientBase, PagedList, now, tag_pairs, view_type_word
 from runlore.entities import Run, RunStatus, ViewType
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, Unavailable
 
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
@@ -76,6 +76,23 @@ class RunsClient(ClientBase):
             spool.end(operation)
         else:
             self._call(operation)
+
+    def find_run(self, run_id: str) -> Run:
+        """A run to go on with: as `get_run`, and while no store is asked what the journals of this machine know of it."""
+        try:
+            return self.get_run(run_id)
+        except Unavailable:
+            spool = self._spool()
+            if spool is None:
+                raise
+            return spool.known_here(run_id)
+
+    def resume_run(self, run_id: str) -> bool:
+        """Go on with a run that has ended: metrics that are logged again replace what was there from the first step on that is
+        logged (docs/guides/resuming.md), and params may change. A run that lives in another process is joined: nothing of it is
+        replaced, and False is returned; so it is where the server is MLflow's. `start_run(run_id=…)` does this."""
+        spool = self._spool()
+        return spool is not None and spool.resume(run_id).resumed
 
     def keep_alive(self, run_id: str) -> None:
         """Let the store hear of a run every 15 seconds until `set_terminated`: without that, and without data, it is shown as

@@ -9,7 +9,7 @@ from typing import Any, Self
 from runlore.client import RunloreClient
 from runlore.client.runs import PARENT_TAG
 from runlore.entities import LifecycleStage, Run, RunStatus, RunTag
-from runlore.exceptions import InvalidParameter, InvalidState, NotFound, RunloreError
+from runlore.exceptions import InvalidParameter, InvalidState, NotFound, RunloreError, Unavailable
 from runlore.fluent import context, recording
 from runlore.fluent.endings import status_of
 from runlore.fluent.source import source_tags
@@ -146,7 +146,7 @@ def _is_there(client: RunloreClient, run_id: str) -> bool:
     """Whether a run of the environment is there to be resumed; else it is one to be made."""
     try:
         client.get_run(run_id)
-    except NotFound:
+    except (NotFound, Unavailable):
         return False
     return True
 
@@ -163,15 +163,16 @@ def _with_note(tags: dict[str, Any] | None, description: str | None) -> dict[str
 
 
 def _resume(client: RunloreClient, run_id: str, run_name: str | None, tags: dict[str, Any]) -> Run:
-    run = client.get_run(run_id)
+    run = client.find_run(run_id)
     experiment = context.active_experiment_id()
-    if experiment is not None and experiment != run.info.experiment_id:
+    if experiment is not None and run.info.experiment_id and experiment != run.info.experiment_id:
         raise RunloreError(
             f"Cannot start run with ID {run_id} because active experiment ID does not match environment run ID: the run "
             f"belongs to experiment {run.info.experiment_id}, set_experiment() has set {experiment}."
         )
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise RunloreError(f"Cannot start run with ID {run_id} because it is in the deleted state.")
+    client.resume_run(run_id)
     client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
     if tags:
         client.log_batch(run_id, tags=[RunTag(key=key, value=str(value)) for key, value in tags.items()])

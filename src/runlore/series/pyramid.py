@@ -99,6 +99,23 @@ def extend(last_pages: Mapping[int, NDArray[Any]], before: int, points: Points) 
     return changed
 
 
+def shortened(pages: Mapping[int, NDArray[Any]], points: int) -> dict[int, NDArray[Any]]:
+    """The last page of each level of the pyramid over the first `points` points, which is a multiple of 2^`LOWEST`.
+
+    `pages` holds, of a longer pyramid, the page of each level in which the last node of the shorter one is.
+    """
+    import numpy as np
+
+    found: dict[int, NDArray[Any]] = {}
+    for level in levels(points):
+        last = node_count(points, level) - 1
+        nodes = pages[level][: last % PAGE + 1].copy()
+        if points % (1 << level):  # it was complete: made again from what is left below it
+            nodes[-1:] = merge(found[level - 1][2 * last % PAGE :], np.zeros(1, np.intp))
+        found[level] = nodes
+    return found
+
+
 def _leaves(points: Points, head: int) -> NDArray[Any]:
     """Nodes of the lowest level; the first `head` points complete a node that exists (0 = none does)."""
     import numpy as np

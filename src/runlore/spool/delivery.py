@@ -34,6 +34,7 @@ from runlore.spool.files import deliver_files, noted_experiments, placeholder
 from runlore.spool.frames import Record
 from runlore.spool.places import open_here
 from runlore.spool.records import Parcel, decode, in_parcels
+from runlore.spool.sessions import Progress, Session, generation_of
 from runlore.store.base import Store
 
 REFUSED = "refused.jsonl"
@@ -49,9 +50,11 @@ logger = logging.getLogger("runlore")
 class Delivery:
     """The way of one writer's records to one store. Not safe to use from two threads at once."""
 
-    def __init__(self, store: Callable[[], Store], writer_id: str, place: Path, ask_first: bool = False) -> None:
-        """`place` is the directory of `refused.jsonl`. With `ask_first` some of the records may have arrived before."""
-        self._store, self._writer_id, self._place, self._ask_first = store, writer_id, place, ask_first
+    def __init__(self, store: Callable[[], Store], writer_id: str, place: Path, left_behind: bool = False) -> None:
+        """`place` is the directory of `refused.jsonl`. With `left_behind` the process that wrote the records is gone, and some
+        of them may have arrived before."""
+        self._store, self._writer_id, self._place, self._left_behind = store, writer_id, place, left_behind
+        self._progress: dict[str, Progress] = {}
         self._marks: dict[str, int] = {}
         self._plain = False
         self._experiments: dict[str, str] = {}
@@ -84,7 +87,9 @@ class Delivery:
         if self._plain:
             return
         try:
-            reply = self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id, after=mark, next_seq=mark))
+            generation = self._progress[run_id].generation if run_id in self._progress else None
+            operation = Deliver(run_id=run_id, writer_id=self._writer_id, after=mark, next_seq=mark, generation=generation)
+            reply = self._store().call(operation)
             self._marks[run_id] = max(mark, reply.next_seq)
         except EndpointNotFound:
             self._plain = True
@@ -100,17 +105,23 @@ class Delivery:
 
     def _send(self, parcel: Parcel) -> None:
         run_id = parcel.run_id
-        if self._ask_first and run_id not in self._marks:
+        if self._left_behind and run_id not in self._marks:
             try:
-                self._marks[run_id] = self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id)).next_seq
+                there = self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id, left_behind=True))
             except FINAL as error:
                 self._set_aside_parcel(parcel, error)
                 return
+            self._marks[run_id] = there.next_seq
+            self._progress.setdefault(run_id, Progress(there.generation))  # the record that opened it has arrived long ago
+        progress = self._progress.setdefault(run_id, Progress())
+        replaces = progress.replaced(parcel.first_steps())
         while True:
             mark = self._marks.get(run_id, 0)
             if parcel.next_seq <= mark:
                 return  # somebody else has delivered it
-            operation = parcel.delivery(self._writer_id, mark)
+            operation = parcel.delivery(
+                self._writer_id, mark, generation=progress.generation, replaces=replaces, left_behind=self._left_behind
+            )
             try:
                 reply = self._store().call(operation)
             except FINAL as error:
@@ -121,6 +132,7 @@ class Delivery:
                 break
             if reply.next_seq >= mark:
                 raise RunloreError(f"The store took no record of run {run_id} and does not say why.")
+        progress.said(replaces)
         self.delivered += parcel.count
         for refused in reply.refused:
             self._set_aside(refused.seq, run_id, error_from_code(refused.error_code, refused.message), parcel.said(refused.seq))
@@ -142,7 +154,9 @@ class Delivery:
             self._set_aside(record.seq, "", RunloreError(f"The record can not be read: {error}"), record.payload.hex())
             return
         try:
-            if isinstance(operation, CreateExperiment):
+            if isinstance(operation, Session):
+                self._begin(operation)
+            elif isinstance(operation, CreateExperiment):
                 self._experiments[placeholder(operation.name)] = self._experiment(operation)
             elif isinstance(operation, CreateRun):
                 if operation.client_run_id:
@@ -156,10 +170,20 @@ class Delivery:
         except FINAL as error:
             self._set_aside(record.seq, "", error, operation)
 
+    def _begin(self, session: Session) -> None:
+        try:
+            generation = generation_of(self._store(), session, self._writer_id)
+        except EndpointNotFound:  # MLflow's server: everything is of one generation
+            generation = 0
+        self._progress[session.run_id] = Progress(generation, session.replaces)
+        if session.generation is None:
+            deliver_files(self._place, session.run_id, self._store())
+            self.made_runs.add(session.run_id)
+
     def _require_own_ids(self, run_id: str) -> None:
         """Raise `Unavailable` for a server that gives runs ids of its own: nothing else in the journal would find its run."""
         try:
-            self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id))
+            self._store().call(Deliver(run_id=run_id, writer_id=self._writer_id, left_behind=self._left_behind))
         except EndpointNotFound:
             raise Unavailable(
                 f"Run {run_id} was made offline, and this server (MLflow's?) does not take ids that were made elsewhere. "

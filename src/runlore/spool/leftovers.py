@@ -64,7 +64,7 @@ def _deliver(claim: Claim, place: Path, open_store: Callable[[str], Store | None
     store = open_store(name)
     if store is None:
         return False
-    delivery = Delivery(lambda: store, left.writer_id, place, ask_first=True)
+    delivery = Delivery(lambda: store, left.writer_id, place, left_behind=True)
     try:
         deliver_all(delivery, left.records())
     finally:

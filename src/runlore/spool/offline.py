@@ -7,6 +7,7 @@ spool. Everything that needs the store itself (searching, the registry) raises `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from runlore.exceptions import NotFound, Unavailable
 from runlore.spool.files import note_experiment, noted_experiments, placeholder, staged
 from runlore.spool.frames import Record
 from runlore.spool.journal import Leftover
+from runlore.spool.places import writers
 from runlore.spool.records import decode
 
 MADE_HERE = (CreateExperiment, GetExperiment, GetExperimentByName, CreateRun, SetExperimentTag)
@@ -81,7 +83,7 @@ class Offline:
 
     def read(self, operation: Operation[Any]) -> Any:
         """Answer a reading operation on a run that was made here. Raises `Unavailable` for what needs the store."""
-        if isinstance(operation, GetRun) and operation.run_id in self.runs:
+        if isinstance(operation, GetRun) and (operation.run_id in self.runs or self.journals_of(operation.run_id)):
             return RunReply(run=self._run(operation.run_id, self._said(operation.run_id)))
         if isinstance(operation, GetMetricHistory) and operation.run_id in self.runs:
             points = [point for point in _points(self._said(operation.run_id)) if point.key == operation.metric_key]
@@ -95,9 +97,17 @@ class Offline:
         """The answer to a change of a run, which has been written down."""
         return UpdateRunReply(run_info=self._run(operation.run_id, self._said(operation.run_id)).info)
 
+    def journals_of(self, run_id: str) -> list[Path]:
+        """The journals of other processes in this spool that speak of a run, oldest first."""
+        return [path for path in writers(self._place) if path != self._journal and any(_of_run(path, run_id))]
+
+    def adopted(self, run_id: str) -> Run:
+        """A run that some other process has made, as far as the journals in this spool know it."""
+        self.runs.add(run_id)
+        return self._run(run_id, self._said(run_id))
+
     def _said(self, run_id: str) -> list[Any]:
-        said = [_decoded(record) for record in Leftover(self._journal).records()]
-        return [item for item in said if item is not None and _run_of(item) == run_id]
+        return [item for path in [*self.journals_of(run_id), self._journal] for item in _of_run(path, run_id)]
 
     def _run(self, run_id: str, said: list[Any]) -> Run:
         info = RunInfo(run_id=run_id, run_uuid=run_id, lifecycle_stage=LifecycleStage.ACTIVE, status=RunStatus.RUNNING)
@@ -135,6 +145,12 @@ class Offline:
         return Run(info=info, data=data, inputs=inputs, outputs=outputs)
 
 
+def _of_run(journal: Path, run_id: str) -> Iterator[Any]:
+    """What a journal says of a run."""
+    said = (_decoded(record) for record in Leftover(journal).records())
+    return (item for item in said if item is not None and _run_of(item) == run_id)
+
+
 def _decoded(record: Record) -> Any:
     try:
         return decode(record)
@@ -153,7 +169,7 @@ def _points(said: list[Any]) -> list[Metric]:
     for item in said:
         if isinstance(item, tuple):
             _, time, step, values = item
-            points += [Metric(key=key, value=value, timestamp=time, step=step) for key, value in values.items()]
+            points += [Metric(key=key, value=value, timestamp=time, step=step or 0) for key, value in values.items()]
         elif isinstance(item, LogBatch):
             points += [Metric(key=p.key, value=p.value, timestamp=p.timestamp, step=p.step) for p in item.metrics]
     return points

@@ -1,7 +1,7 @@
 """What journal records say, and how they become deliveries.
 
-A log call of plain points is written as it came: run, time, step, and the values by name. Everything else is the operation
-itself. Both are MessagePack.
+A log call of plain points is written as it came: run, time, step (nil where none was given), and the values by name. Everything
+else is the operation itself, or the session (`sessions.py`). All are MessagePack.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from runlore.api.experiments import CreateExperiment
 from runlore.api.operation import Millis, Operation, RunId, Step
 from runlore.api.runs import CreateRun, LogBatch, LogInputs, LogOutputs, UpdateRun
 from runlore.spool.frames import Record
+from runlore.spool.sessions import Session
 
 POINTS = 1
-_KINDS: dict[int, type[Operation[Any]]] = {
+_KINDS: dict[int, type[Operation[Any]] | type[Session]] = {
     2: LogBatch,
     3: LogInputs,
     4: LogOutputs,
     5: UpdateRun,
     6: CreateRun,
     7: CreateExperiment,
+    8: Session,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _FIELDS = {2: "log_batch", 3: "log_inputs", 4: "log_outputs", 5: "update_run"}
 _MOST_RECORDS, _MOST_BYTES = 1_000, 500_000
+_SYSTEM = "system/"
 
 encode = msgspec.msgpack.Encoder().encode
-_decode_points = msgspec.msgpack.Decoder(tuple[RunId, Millis, Step, dict[str, float]]).decode
+_decode_points = msgspec.msgpack.Decoder(tuple[RunId, Millis, Step | None, dict[str, float]]).decode
 _LAST_SEQ = 2**63 - 2
 
-Points = tuple[str, int, int, dict[str, float]]
-"""Run, Unix milliseconds, step, values by name."""
+Points = tuple[str, int, int | None, dict[str, float]]
+"""Run, Unix milliseconds, step (None: not given, which is 0), values by name."""
 
 
 def can_be_recorded(operation: Operation[Any]) -> bool:
@@ -44,12 +47,12 @@ def can_be_recorded(operation: Operation[Any]) -> bool:
     return type(operation) in _NUMBERS
 
 
-def encode_operation(operation: Operation[Any]) -> tuple[int, bytes]:
-    """Kind and payload of the record of an operation."""
+def encode_operation(operation: Operation[Any] | Session) -> tuple[int, bytes]:
+    """Kind and payload of the record of an operation or a session."""
     return _NUMBERS[type(operation)], encode(operation)
 
 
-def decode(record: Record) -> Points | Operation[Any]:
+def decode(record: Record) -> Points | Operation[Any] | Session:
     """What a record says. Raises `msgspec.MsgspecError` for one of a kind or form that this Runlore does not know."""
     if record.seq > _LAST_SEQ:
         raise msgspec.ValidationError(f"{record.seq} is no number of a record.")
@@ -59,7 +62,7 @@ def decode(record: Record) -> Points | Operation[Any]:
     if kind is None:
         raise msgspec.ValidationError(f"Record {record.seq} is of the unknown kind {record.kind}.")
     try:
-        operation: Operation[Any] = msgspec.msgpack.decode(record.payload, type=kind)
+        operation: Operation[Any] | Session = msgspec.msgpack.decode(record.payload, type=kind)
     except RecursionError as error:
         raise msgspec.DecodeError(f"Record {record.seq} is nested too deeply.") from error
     return operation
@@ -87,6 +90,8 @@ class Parcel:
         # Log calls one after the other that have the same names; a training loop makes hundreds of them.
         self._names: list[str] = []
         self._same: list[tuple[int, int, int]] = []  # number, step, time
+        self._stepped = False  # whether one of them gave a step
+        self._first_steps: dict[str, int] = {}
 
     def add_points(self, seq: int, points: Points) -> None:
         """Add the points of one log call."""
@@ -94,7 +99,13 @@ class Parcel:
         names = list(values)
         if names != self._names:
             self._spread()
-            self._names = names
+            self._names, self._stepped = names, False
+        if step is None:
+            step = 0
+        elif not self._stepped:
+            self._stepped = True
+            for name in names:
+                self._first_steps.setdefault(name, step)
         self._same.append((seq, step, time))
         self._values.extend(values.values())
         self._calls += bool(names)
@@ -129,6 +140,14 @@ class Parcel:
         self.records.append(JournalRecord(seq=record.seq, **entry))
         self._size += len(record.payload)
         self.next_seq = record.seq + 1
+        if isinstance(operation, LogBatch):
+            for point in operation.metrics:
+                if point.step:  # 0 may be what MLflow's API makes of no step
+                    self._first_steps.setdefault(point.key, point.step)
+
+    def first_steps(self) -> dict[str, int]:
+        """The first step that was given for each metric. System metrics count on by themselves and are left out."""
+        return {key: step for key, step in self._first_steps.items() if not key.startswith(_SYSTEM)}
 
     @property
     def count(self) -> int:
@@ -155,13 +174,14 @@ class Parcel:
         """Whether another log call could be too much."""
         return len(self._values) > MAX_POINTS - 2_000 or len(self.records) >= _MOST_RECORDS or self._size >= _MOST_BYTES
 
-    def delivery(self, writer_id: str, after: int) -> Deliver:
-        """The operation that delivers it."""
+    def delivery(self, writer_id: str, after: int, **more: Any) -> Deliver:
+        """The operation that delivers it; `more` are further fields of it."""
         data = b"".join(_little_endian(column) for column in self._columns())
         points = JournalPoints(keys=list(self._places), data=data)
         return Deliver(
-            run_id=self.run_id, writer_id=writer_id, after=after, next_seq=self.next_seq, records=self.records, points=points
-        )
+            run_id=self.run_id, writer_id=writer_id, after=after, next_seq=self.next_seq, records=self.records, points=points,
+            **more,
+        )  # fmt: skip
 
 
 def _operation(record: JournalRecord) -> Operation[Any]:
@@ -180,7 +200,7 @@ def _little_endian(column: array[Any]) -> bytes:
 def in_parcels(records: Iterable[Record]) -> list[Parcel | Record]:
     """Records in the form in which they are delivered, in an order that keeps that of each run.
 
-    What stays a record makes something (a run, an experiment), or can not be read.
+    What stays a record makes something (a run, an experiment), opens a session, or can not be read.
     """
     ready: list[Parcel | Record] = []
     open_parcels: dict[str, Parcel] = {}
@@ -188,6 +208,11 @@ def in_parcels(records: Iterable[Record]) -> list[Parcel | Record]:
         try:
             said = decode(record)
         except (msgspec.MsgspecError, UnicodeDecodeError):
+            ready.append(record)
+            continue
+        if isinstance(said, Session):
+            if (before := open_parcels.pop(said.run_id, None)) is not None:
+                ready.append(before)
             ready.append(record)
             continue
         if not isinstance(said, tuple) and record.kind not in _FIELDS:

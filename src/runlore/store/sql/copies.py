@@ -14,9 +14,11 @@ from runlore.store.sql.run_conditions import PARENT_TAG
 from runlore.store.sql.run_rows import existing_run, run_key
 
 _ENDED = ", ".join(f"'{status}'" for status in RunStatus.ALL if RunStatus.is_terminated(status))
-_RUN = "name, user_id, start_time, next_tail, next_series, merged_tail, loose_points, latest_time, tail_token, shape"
+_RUN = (
+    "name, user_id, start_time, next_tail, next_series, merged_tail, loose_points, latest_time, tail_token, shape, generation"
+)
 _TABLES = {
-    "param": "key, value, number",
+    "param": "key, value, number, generation",
     "run_tag": "key, value",
     "metric": (
         "key, series, count, non_finite, last_value, last_step, last_time, first_value, first_step, first_time, min_value, "
@@ -27,6 +29,10 @@ _TABLES = {
     "metric_pyramid": "series, level, page, data",
     "run_dataset": "name, digest, position, source_type, source, schema, profile, tags",
     "run_model": "direction, model_id, step, position",
+    "run_resume": "generation, session_id, time",
+    "metric_resume": "key, generation, earlier, from_step, replaced",
+    "metric_replaced": "key, generation, part, points, data",
+    "param_former": "key, generation, value, until",
 }
 
 

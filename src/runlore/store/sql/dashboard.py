@@ -31,6 +31,7 @@ from runlore.store.sql.conditions import metric_value
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.registry_rows import existing_name, read_model_versions
+from runlore.store.sql.resume import changes_of
 from runlore.store.sql.run_conditions import PARENT_TAG
 from runlore.store.sql.run_rows import existing_run, read_runs
 from runlore.store.sql.search import PROMPT_TAG, lifecycle
@@ -137,6 +138,7 @@ def get_run_overview(db: Transaction, op: GetRunOverview) -> RunOverview:
         children=[child for (child,) in children],
         parent_run_id=run.data.tags.get(PARENT_TAG),
         model_versions=read_model_versions(db, [(name, version) for name, version in versions]),
+        changes=changes_of(db, key),
     )
 
 

@@ -8,7 +8,7 @@ holds up the others.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runlore.api.delivery import (
     LOST_AFTER_MILLIS,
@@ -23,13 +23,15 @@ from runlore.api.delivery import (
     RunLives,
 )
 from runlore.api.operation import Operation
-from runlore.api.runs import LogBatch, MetricPoint
+from runlore.api.runs import LogBatch, MetricPoint, UpdateRun
 from runlore.entities import RunStatus
 from runlore.exceptions import InvalidParameter, RunloreError, Unavailable
 from runlore.store.sql.arrays import PointArrays
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import HANDLERS, handles
 from runlore.store.sql.metrics import append_arrays, append_points
+from runlore.store.sql.params import put_params, refuse_duplicates
+from runlore.store.sql.resume import begin_again, without_replaced
 from runlore.store.sql.run_rows import active_run, run_key
 from runlore.store.sql.tags import checked_name
 
@@ -40,9 +42,15 @@ _ARRAYS_FROM, _POINTS_A_KEY = 512, 64
 """Points in a delivery, and points for each of its keys, from which on arrays are faster than objects."""
 _AT_ONCE = 8_000
 
+_MARK = (
+    "SELECT run.generation, writer_mark.next_seq, writer_mark.generation FROM run LEFT JOIN writer_mark "
+    "ON writer_mark.run_key = run.run_key AND writer_mark.writer_id = ? WHERE run.run_key = ?"
+)
 _PUT_MARK = (
-    "INSERT INTO writer_mark (run_key, writer_id, next_seq, last_heard) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (run_key, writer_id) DO UPDATE SET next_seq = excluded.next_seq, last_heard = excluded.last_heard"
+    "INSERT INTO writer_mark (run_key, writer_id, next_seq, last_heard, ended, generation) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (run_key, writer_id) DO UPDATE SET next_seq = excluded.next_seq, ended = excluded.ended, "
+    "generation = excluded.generation, "
+    "last_heard = CASE WHEN excluded.ended = 1 THEN writer_mark.last_heard ELSE excluded.last_heard END"
 )
 
 
@@ -50,18 +58,71 @@ _PUT_MARK = (
 def deliver(db: Transaction, op: Deliver) -> Delivered:
     """Points come after the other records; the order among those is kept."""
     key = active_run(db, op.run_id)
-    row = db.one("SELECT next_seq FROM writer_mark WHERE run_key = ? AND writer_id = ?", (key, op.writer_id))
-    mark = int(row[0]) if row else 0
+    row = db.one(_MARK, (op.writer_id, key))
+    assert row is not None
+    mark = int(row[1] or 0)
     if mark < op.after:
-        return Delivered(next_seq=mark)
+        return Delivered(next_seq=mark, generation=int(row[2] or 0))
+    known = row[0] if row[2] is None else row[2]
+    run = _Generation(db, key, op.run_id, known if op.generation is None else op.generation, row[0])
     numbers, points = _new_arrays(op.points, mark) if _are_many(op.points) else _new_points(op.points, mark)
-    refused = [refusal for record in op.records if record.seq >= mark and (refusal := _apply(db, op.run_id, record))]
+    records = [record for record in op.records if record.seq >= mark]
+    if run.resumed and mark < op.next_seq:
+        batches = [record.log_batch.metrics for record in records if record.log_batch is not None]
+        keys = op.points.keys if len(points) else []
+        begin_again(db, key, run.number, op.replaces, (*keys, *(point.key for points in batches for point in points)))
+    elif run.is_earlier and len(points):
+        loose = points.points() if isinstance(points, PointArrays) else points
+        numbers, points = without_replaced(db, key, run.number, numbers, loose)
+    refused = [refusal for record in records if (refusal := _apply(run, record))]
     for first in range(0, len(points), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         refused += _append(db, key, numbers[part], points[part])
     mark = max(mark, op.next_seq)
-    db.execute(_PUT_MARK, (key, op.writer_id, mark, db.now))
-    return Delivered(next_seq=mark, refused=refused)
+    db.execute(_PUT_MARK, (key, op.writer_id, mark, db.now, int(op.left_behind), run.number))
+    return Delivered(next_seq=mark, refused=refused, generation=run.number)
+
+
+class _Generation(NamedTuple):
+    """The generation of a run that records belong to, and the present one."""
+
+    db: Transaction
+    key: int
+    run_id: str
+    number: int
+    present: int
+
+    @property
+    def resumed(self) -> bool:
+        return self.number > 0 and not self.is_earlier
+
+    @property
+    def is_earlier(self) -> bool:
+        return self.number < self.present
+
+    def carry_out(self, operation: Operation[Any]) -> None:
+        """One part of a record. What an earlier generation said late does not change what has been said since."""
+        if isinstance(operation, LogBatch) and operation.params and self.resumed:
+            active_run(self.db, self.run_id)
+            refuse_duplicates(operation.params)
+            put_params(self.db, self.key, self.run_id, operation.params, self.number)
+            return
+        if self.is_earlier and isinstance(operation, UpdateRun):
+            return
+        if self.is_earlier and isinstance(operation, LogBatch):
+            operation = self._late(operation)
+        HANDLERS[type(operation)](self.db, operation)
+
+    def _late(self, batch: LogBatch) -> LogBatch:
+        if batch.metrics:
+            _, points = without_replaced(self.db, self.key, self.number, [0] * len(batch.metrics), batch.metrics)
+            return LogBatch(run_id=batch.run_id, metrics=points)
+        if not batch.tags:
+            return batch
+        condition, parameter = self.db.among("key", [tag.key for tag in batch.tags])
+        rows = self.db.all(f"SELECT key FROM run_tag WHERE run_key = ? AND {condition}", (self.key, parameter))
+        there = {key for (key,) in rows}
+        return LogBatch(run_id=batch.run_id, params=batch.params, tags=[tag for tag in batch.tags if tag.key not in there])
 
 
 def _append(
@@ -90,15 +151,15 @@ def _refused_name(name: str) -> InvalidParameter | None:
     return None
 
 
-def _apply(db: Transaction, run_id: str, record: JournalRecord) -> RefusedRecord | None:
+def _apply(run: _Generation, record: JournalRecord) -> RefusedRecord | None:
     given = (record.log_batch, record.log_inputs, record.log_outputs, record.update_run)
     operations = [operation for operation in given if operation is not None]
-    if len(operations) != 1 or operations[0].run_id.lower() != run_id.lower():
-        return _refusal(record.seq, InvalidParameter(f"Record {record.seq} must be one operation on the run {run_id}."))
+    if len(operations) != 1 or operations[0].run_id.lower() != run.run_id.lower():
+        return _refusal(record.seq, InvalidParameter(f"Record {record.seq} must be one operation on the run {run.run_id}."))
     refusal = None
     for operation in _parts(operations[0]):
         try:
-            HANDLERS[type(operation)](db, operation)
+            run.carry_out(operation)
         except Unavailable:
             raise  # the database's fault: the whole delivery is tried again
         except RunloreError as error:
@@ -176,12 +237,19 @@ def get_run_lives(db: Transaction, op: GetRunLives) -> RunLives:
     ids = [run_id.lower() for run_id in op.run_ids]
     condition, parameter = db.among("run.run_key", [run_key(run_id) for run_id in ids])
     rows = db.all(
-        "SELECT run.run_id, run.status, MAX(writer_mark.last_heard) FROM run "
-        f"LEFT JOIN writer_mark ON writer_mark.run_key = run.run_key WHERE {condition} GROUP BY run.run_id, run.status",
+        "SELECT run.run_id, run.status, run.generation, MAX(writer_mark.last_heard), "
+        "MAX(CASE WHEN writer_mark.ended = 0 THEN writer_mark.last_heard ELSE 0 END) FROM run LEFT JOIN writer_mark "
+        f"ON writer_mark.run_key = run.run_key WHERE {condition} GROUP BY run.run_id, run.status, run.generation",
         (parameter,),
     )
     found = {
-        run_id: RunLife(run_id=run_id, status=_shown(status, heard, db.now), last_heard=heard) for run_id, status, heard in rows
+        run_id: RunLife(
+            run_id=run_id,
+            status=_shown(status, None if heard is None else living, db.now),
+            last_heard=heard,
+            generation=generation,
+        )
+        for run_id, status, generation, heard, living in rows
     }
     return RunLives(runs=[found[run_id] for run_id in dict.fromkeys(ids) if run_id in found])
 

@@ -80,7 +80,7 @@ def fold_run(db: Transaction, run_key: int) -> None:
     if long:
         folded.update(db.all("SELECT series, folded FROM metric WHERE run_key = ?", (run_key,)))
     for number, places in long.items():
-        _to_chunks(db, run_key, number, folded[number], take(points, places))
+        append_chunks(db, run_key, number, folded[number], take(points, places))
         db.execute("UPDATE metric SET folded = folded + ? WHERE run_key = ? AND series = ?", (len(places), run_key, number))
     db.execute("DELETE FROM metric_tail WHERE run_key = ?", (run_key,))
     rest = [places for number, places in pieces if number not in long]
@@ -105,7 +105,7 @@ def _packed(points: Points, series: NDArray[Any]) -> bytes:
     return encode_row(Row(*columns, points.references))
 
 
-def _to_chunks(db: Transaction, run_key: int, series: int, folded: int, points: Points) -> None:
+def append_chunks(db: Transaction, run_key: int, series: int, folded: int, points: Points) -> None:
     """Append points to the chunks and the pyramid of one series. All chunks but the last one are full."""
     _extend_pyramid(db, run_key, series, folded, points)
     first = folded - folded % CHUNK_POINTS

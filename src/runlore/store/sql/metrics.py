@@ -85,7 +85,7 @@ def get_metric_history(db: Transaction, op: GetMetricHistory) -> MetricHistoryRe
     stop = min(start + op.max_results, count)
     points = read_points(db, run_key, series, folded, start, stop)
     token = _encode_token(stop) if stop < count else None
-    return MetricHistoryReply(metrics=_entities(op.metric_key, points), next_page_token=token)
+    return MetricHistoryReply(metrics=entities(op.metric_key, points), next_page_token=token)
 
 
 @handles(GetMetricHistoryBulk)
@@ -97,7 +97,7 @@ def get_metric_history_bulk(db: Transaction, op: GetMetricHistoryBulk) -> Metric
         rest = op.max_results - len(metrics)
         if row is not None and rest > 0:
             series, folded, count = row
-            metrics += _entities(op.metric_key, read_points(db, run_key, series, folded, 0, min(rest, count)), run_id.lower())
+            metrics += entities(op.metric_key, read_points(db, run_key, series, folded, 0, min(rest, count)), run_id.lower())
     return MetricHistoryReply(metrics=metrics)
 
 
@@ -117,11 +117,12 @@ def get_metric_history_bulk_interval(db: Transaction, op: GetMetricHistoryBulkIn
             window = None if op.start_step is None or op.end_step is None else (op.start_step, op.end_step)
             points = read_for_sample(db, run_key, row, op.max_results, window)
             places = sample(points, op.max_results, op.start_step, op.end_step)
-            metrics += _entities(op.metric_key, take(points, places), run_id.lower())
+            metrics += entities(op.metric_key, take(points, places), run_id.lower())
     return MetricHistoryReply(metrics=metrics)
 
 
-def _entities(key: str, points: Points, run_id: str | None = None) -> list[Metric]:
+def entities(key: str, points: Points, run_id: str | None = None) -> list[Metric]:
+    """Points as they are answered."""
     values, times, steps = points.values.tolist(), points.times.tolist(), points.steps.tolist()
     if points.references is None and run_id is None:
         return list(map(Metric, repeat(key), values, times, steps))  # a third of the time of a loop in Python
@@ -249,7 +250,7 @@ def _append(
     next_tail, next_series, _, _, latest = run
     summaries = _summaries_of(db, run_key, [point.key for point in points], remembered, next_series)
     if measured := [point for point in points if point.model_id]:
-        _upsert_model_metrics(db, run_key, measured)
+        upsert_model_metrics(db, run_key, measured)
     fresh, series, changed = _count_in(db, run_key, points, summaries, next_series)
     if fresh:
         write_summaries(db, run_key, changed)
@@ -359,7 +360,7 @@ def _reference(point: Point) -> Reference | None:
     return None
 
 
-def _upsert_model_metrics(db: Transaction, run_key: int, points: Sequence[Point]) -> None:
+def upsert_model_metrics(db: Transaction, run_key: int, points: Sequence[Point]) -> None:
     """Keep the last value of each (model, metric, dataset): the one with the greatest (step, time), ties by arrival."""
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for point in points:

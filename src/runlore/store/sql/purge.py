@@ -30,6 +30,10 @@ _OF_RUN = (
     ("run_dataset", "name, digest", 4),
     ("run_model", "direction, model_id", 1),
     ("writer_mark", "writer_id", 1),
+    ("metric_replaced", "key, generation, part", 4),
+    ("metric_resume", "key, generation", 1),
+    ("param_former", "key, generation", 1),
+    ("run_resume", "generation", 1),
 )
 _OF_MODEL = (
     ("model_metric", "key, run_key, dataset_name, dataset_digest", 1),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -31,8 +30,9 @@ from runlore.store.sql.experiment_rows import active_experiment
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.metrics import append_points, log_points
 from runlore.store.sql.run_names import random_name
+from runlore.store.sql.params import put_params, refuse_duplicates
 from runlore.store.sql.run_rows import active_run, existing_run, new_run, read_info, read_runs, run_key
-from runlore.store.sql.tags import MAX_PARAM_VALUE, MAX_TAG_VALUE, checked_name
+from runlore.store.sql.tags import MAX_TAG_VALUE, checked_name
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
@@ -116,7 +116,7 @@ def update_run(db: Transaction, op: UpdateRun) -> UpdateRunReply:
     if op.end_time is not None or (op.status is not None and not RunStatus.is_terminated(op.status)):
         db.execute("UPDATE run SET end_time = ? WHERE run_key = ?", (op.end_time, key))
     if op.run_name:
-        _put_tags(db, key, [(NAME_TAG, op.run_name)])
+        put_tags(db, key, [(NAME_TAG, op.run_name)])
     return UpdateRunReply(run_info=read_info(db, key))
 
 
@@ -138,15 +138,15 @@ def restore_run(db: Transaction, op: RestoreRun) -> Empty:
 
 @handles(LogParam, short=True)
 def log_param(db: Transaction, op: LogParam) -> Empty:
-    """See `_put_params`."""
-    _put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value, rest=op.rest)])
+    """See `put_params`."""
+    put_params(db, active_run(db, op.run_id), op.run_id, [ParamEntry(key=op.key, value=op.value, rest=op.rest)])
     return Empty()
 
 
 @handles(SetTag, short=True)
 def set_tag(db: Transaction, op: SetTag) -> Empty:
-    """See `_put_tags`."""
-    _put_tags(db, active_run(db, op.run_id), [(op.key, op.value)])
+    """See `put_tags`."""
+    put_tags(db, active_run(db, op.run_id), [(op.key, op.value)])
     return Empty()
 
 
@@ -177,7 +177,7 @@ def log_model(db: Transaction, op: LogModel) -> Empty:
     history.append(entry)
     while len(text := msgspec.json.encode(history).decode()) > MAX_TAG_VALUE:
         history.pop(0)
-    _put_tags(db, key, [(_MODEL_HISTORY, text)])
+    put_tags(db, key, [(_MODEL_HISTORY, text)])
     return Empty()
 
 
@@ -197,51 +197,16 @@ def log_batch(db: Transaction, op: LogBatch) -> Empty:
         return Empty()
     key = active_run(db, op.run_id)
     if op.params:
-        _refuse_duplicates(op.params)
-        _put_params(db, key, op.run_id, op.params)
+        refuse_duplicates(op.params)
+        put_params(db, key, op.run_id, op.params)
     if op.metrics:
         append_points(db, key, op.metrics)
     if op.tags:
-        _put_tags(db, key, ((tag.key, tag.value) for tag in op.tags))
+        put_tags(db, key, ((tag.key, tag.value) for tag in op.tags))
     return Empty()
 
 
-def _refuse_duplicates(params: Sequence[ParamEntry]) -> None:
-    if len({param.key for param in params}) < len(params):
-        seen: set[str] = set()
-        twice = [param.key for param in params if param.key in seen or seen.add(param.key)]  # type: ignore[func-returns-value]
-        raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
-
-
-def _put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEntry]) -> None:
-    """Write params. One that is there with the same value is fine, with another value refused: a param is what a run was
-    started with."""
-    rows = [(key, checked_name(param.key), param.text, number(param.value)) for param in params]
-    sql = "INSERT INTO param (run_key, key, value, number) VALUES (?, ?, ?, ?) ON CONFLICT (run_key, key) DO NOTHING"
-    if db.many(sql, rows) == len(rows):
-        return
-    condition, parameter = db.among("key", [param.key for param in params])
-    found = db.all(f"SELECT key, value FROM param WHERE run_key = ? AND {condition}", (key, parameter))
-    logged: dict[str, str] = dict(found)
-    for param in params:
-        if logged[param.key] != param.text:
-            raise InvalidParameter(
-                f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
-                f"value='{logged[param.key][:MAX_PARAM_VALUE]}' for run ID='{run_id}'. "
-                f"Attempted logging new value '{param.value}'."
-            )
-
-
-def number(text: str) -> float | None:
-    """A param's value as a finite number, or None: searches compare and sort by it."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
-
-
-def _put_tags(db: Transaction, key: int, tags: Iterable[tuple[str, str]]) -> None:
+def put_tags(db: Transaction, key: int, tags: Iterable[tuple[str, str]]) -> None:
     """Set tags, the last value of a key winning. A run's name and its tag `mlflow.runName` are the same thing; an empty
     name is ignored."""
     rows = {checked_name(name): value for name, value in tags}

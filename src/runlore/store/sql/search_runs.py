@@ -26,9 +26,9 @@ from runlore.store.sql.conditions import Sql, Term, beyond, both, sorting
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.pages import Page, Place, broken, page_of
+from runlore.store.sql.params import number
 from runlore.store.sql.run_conditions import RUN, RunConditions, clauses
 from runlore.store.sql.run_rows import read_runs
-from runlore.store.sql.runs import number
 from runlore.store.sql.search import lifecycle, parse_orders
 from runlore.store.sql.suggestions import suggestion
 

@@ -31,6 +31,7 @@ from runlore.store.sql import (
     registry,
     released,
     runs,
+    resume,
     search,
     search_runs,
     series,
@@ -48,7 +49,7 @@ from runlore.store.sql.sqlite import SqliteDatabase
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
     bulk_edits, columns, compare, copies, dashboard, delivery, events, experiments, export, groups, histograms, inputs,
-    logged_models, metrics, notes, purge, registry, released, runs, search, search_runs, series, trash, views,
+    logged_models, metrics, notes, purge, registry, released, resume, runs, search, search_runs, series, trash, views,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")

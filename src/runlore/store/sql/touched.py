@@ -45,6 +45,7 @@ _CREATED, _LIFECYCLE, _METRICS = _parts("created"), _parts("lifecycle"), _parts(
 PARTS: dict[str, frozenset[str]] = {
     "UpdateRun": _parts("status"),
     "DeleteRun": _LIFECYCLE,
+    "ResumeRun": _parts("status", "params"),
     "RestoreRun": _LIFECYCLE,
     "LogParam": _parts("params"),
     "SetTag": _parts("tags"),
