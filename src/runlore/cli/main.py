@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "experiments": ("runlore.cli.experiments:experiments", "List, describe, delete and restore experiments."),
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
     "export": ("runlore.cli.export:export", "Write all runs, or all metric points, to a file."),
+    "import-csv": ("runlore.cli.import_csv:import_csv", "Make runs from a table: CSV, JSON Lines or Parquet."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
     "watch": ("runlore.cli.watch:watch", "Show the metrics of a run as they come in."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
