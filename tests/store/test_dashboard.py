@@ -21,6 +21,7 @@ from runlore.api.dashboard import (
     RunTable,
     SortKey,
 )
+from runlore.api.delivery import Deliver
 from runlore.api.experiments import CreateExperiment, DeleteExperiment
 from runlore.api.operation import encode
 from runlore.api.registry import (
@@ -34,7 +35,7 @@ from runlore.api.runs import CreateRun, DeleteRun, LogBatch, LogParam, MetricPoi
 from runlore.entities import ExperimentTag
 from runlore.exceptions import InvalidParameter, NotFound
 from runlore.store.base import Store
-from runlore.store.sql import search_runs
+from runlore.store.sql import dashboard, search_runs
 
 Term = tuple[str, str, str, Any]
 
@@ -260,6 +261,23 @@ def test_a_param_is_numeric_when_all_its_values_are(store: Store) -> None:
 
 
 # -- experiments ------------------------------------------------------------------------------------------------------
+
+
+def test_lost_runs_are_counted_apart(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment_id = store.call(CreateExperiment(name="some lost")).experiment_id
+    runs = [store.call(CreateRun(experiment_id=experiment_id)).run.info.run_id for _ in range(3)]
+    for run_id in runs[1:]:
+        store.call(Deliver(run_id=run_id, writer_id="ab" * 16))
+    store.call(UpdateRun(run_id=runs[2], status="FINISHED"))
+
+    def counts() -> tuple[int, int]:
+        summaries = store.call(GetExperimentSummaries()).experiments
+        (item,) = [item for item in summaries if item.experiment_id == experiment_id]
+        return item.running_count, item.lost_count
+
+    assert counts() == (2, 0)
+    monkeypatch.setattr(dashboard, "LOST_AFTER_MILLIS", -1_000)  # whoever was heard of now is late
+    assert counts() == (1, 1)
 
 
 def test_experiment_summaries(store: Store) -> None:

@@ -28,6 +28,9 @@ class ExperimentSummary(Entity):
     name: str
     run_count: int = msgspec.field(default=0)
     running_count: int = 0
+    """Runs that go on, without those that are lost."""
+    lost_count: int = 0
+    """Running runs whose process was not heard of for 90 seconds."""
     last_activity: int | None = None
     creation_time: int | None = None
     lifecycle_stage: str = "active"

@@ -36,6 +36,7 @@ export const experimentsQuery = queryOptions({
     return (reply.experiments ?? []).map((row) => ({
       run_count: 0,
       running_count: 0,
+      lost_count: 0,
       tags: {},
       ...row,
     })) as ExperimentSummary[];

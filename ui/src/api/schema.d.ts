@@ -12,7 +12,7 @@ export interface components {
             experiments?: components["schemas"]["ExperimentChange"][];
             registered_models?: components["schemas"]["RegisteredModelChange"][];
             logged_models?: components["schemas"]["LoggedModelChange"][];
-            other?: ("runs" | "trash" | "views")[];
+            other?: ("runs" | "trash" | "views" | "webhooks")[];
         };
         /** ColumnCatalogue */
         ColumnCatalogue: {
@@ -99,6 +99,7 @@ export interface components {
             name: string;
             run_count?: number;
             running_count?: number;
+            lost_count?: number;
             last_activity?: number;
             creation_time?: number;
             lifecycle_stage?: string;
@@ -117,9 +118,16 @@ export interface components {
             path: string;
             is_dir: boolean;
             file_size?: number;
+            sha256?: string;
         };
         /** Float */
         Float: number | ("NaN" | "Infinity" | "-Infinity");
+        /** FormerParam */
+        FormerParam: {
+            key: string;
+            value: string;
+            until: number;
+        };
         /** GetHistograms */
         GetHistograms: {
             columns: string[];
@@ -377,6 +385,11 @@ export interface components {
             status?: string;
             metrics?: string[];
         };
+        /** RunChanges */
+        RunChanges: {
+            resumes?: components["schemas"]["RunResume"][];
+            params?: components["schemas"]["FormerParam"][];
+        };
         /** RunComparison */
         RunComparison: {
             run_ids?: string[];
@@ -422,6 +435,7 @@ export interface components {
             /** @enum {string} */
             status: "FAILED" | "FINISHED" | "KILLED" | "LOST" | "RUNNING" | "SCHEDULED";
             last_heard?: number;
+            generation?: number;
         };
         /** RunOutputs */
         RunOutputs: {
@@ -435,6 +449,15 @@ export interface components {
             children?: string[];
             parent_run_id?: string;
             model_versions?: components["schemas"]["ModelVersion"][];
+            changes?: components["schemas"]["RunChanges"];
+        };
+        /** RunResume */
+        RunResume: {
+            generation: number;
+            time: number;
+            points?: number;
+            metrics?: number;
+            from_step?: number;
         };
         /** RunTag */
         RunTag: {

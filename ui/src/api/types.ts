@@ -7,7 +7,10 @@ type Schemas = components["schemas"];
 /** The wire leaves out fields at their default; these are put back. */
 type Filled<T, K extends keyof T> = T & { [P in K]-?: NonNullable<T[P]> };
 
-export type ExperimentSummary = Filled<Schemas["ExperimentSummary"], "run_count" | "running_count" | "tags">;
+export type ExperimentSummary = Filled<
+  Schemas["ExperimentSummary"],
+  "run_count" | "running_count" | "lost_count" | "tags"
+>;
 export type Experiment = Schemas["Experiment"];
 export type ColumnInfo = Schemas["ColumnInfo"];
 export type ColumnCatalogue = Filled<Schemas["ColumnCatalogue"], "columns" | "total">;

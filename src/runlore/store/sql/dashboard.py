@@ -24,6 +24,7 @@ from runlore.api.dashboard import (
     RunOverview,
     RunTable,
 )
+from runlore.api.delivery import LOST_AFTER_MILLIS
 from runlore.exceptions import NotFound
 from runlore.query import NOTE_TAG, RUN_TABLE, Field, Order, parse_column, parse_filter
 from runlore.store.sql.cells import Cells
@@ -40,6 +41,12 @@ from runlore.store.sql.suggestions import suggestion
 
 # -- experiments -------------------------------------------------------------------------------------------------------
 
+_LOST = (
+    "EXISTS (SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key) AND NOT EXISTS "
+    "(SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key AND w.ended = 0 AND w.last_heard >= ?)"
+)
+"""What `get_run_lives` calls LOST, of a running run."""
+
 
 @handles(GetExperimentSummaries)
 def get_experiment_summaries(db: Transaction, op: GetExperimentSummaries) -> ExperimentSummaries:
@@ -48,8 +55,10 @@ def get_experiment_summaries(db: Transaction, op: GetExperimentSummaries) -> Exp
         row[0]: row[1:]
         for row in db.all(
             "SELECT r.experiment_id, COUNT(*), SUM(CASE WHEN r.status IN ('RUNNING', 'SCHEDULED') THEN 1 ELSE 0 END), "
-            "MAX(r.last_activity) FROM run r JOIN experiment e ON e.experiment_id = r.experiment_id "
-            "WHERE r.deleted_time IS NULL OR e.deleted_time IS NOT NULL GROUP BY r.experiment_id"
+            f"SUM(CASE WHEN r.status = 'RUNNING' AND {_LOST} THEN 1 ELSE 0 END), MAX(r.last_activity) "
+            "FROM run r JOIN experiment e ON e.experiment_id = r.experiment_id "
+            "WHERE r.deleted_time IS NULL OR e.deleted_time IS NOT NULL GROUP BY r.experiment_id",
+            (db.now - LOST_AFTER_MILLIS,),
         )
     }
     tags: dict[int, dict[str, str]] = defaultdict(dict)
@@ -66,12 +75,13 @@ def get_experiment_summaries(db: Transaction, op: GetExperimentSummaries) -> Exp
 
 def _experiment_summary(row: Row, counts: Row | None, tags: dict[str, str]) -> ExperimentSummary:
     key, name, creation_time, last_update_time, deleted_time = row
-    runs, running, activity = counts or (0, 0, None)
+    runs, running, lost, activity = counts or (0, 0, 0, None)
     return ExperimentSummary(
         experiment_id=str(key),
         name=name,
         run_count=runs,
-        running_count=int(running),
+        running_count=int(running - lost),
+        lost_count=int(lost),
         last_activity=max(activity or 0, last_update_time),
         creation_time=creation_time,
         lifecycle_stage="active" if deleted_time is None else "deleted",

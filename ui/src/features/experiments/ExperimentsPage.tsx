@@ -33,6 +33,7 @@ export function ExperimentsPage() {
   const columns = useMemo(() => gridColumns(rows), [rows]);
   const total = query.data?.length ?? 0;
   const running = query.data?.reduce((sum, row) => sum + row.running_count, 0) ?? 0;
+  const lost = query.data?.reduce((sum, row) => sum + row.lost_count, 0) ?? 0;
   const setQuery = (q: string) => navigate({ search: (old) => ({ ...old, q: q || undefined }), replace: true });
   const head = (
     <PageHead
@@ -42,6 +43,7 @@ export function ExperimentsPage() {
           <span>
             {plural(total, "experiment")}
             {running > 0 && ` · ${plural(running, "run")} running`}
+            {lost > 0 && ` · ${formatCount(lost)} lost`}
           </span>
         )
       }
@@ -121,7 +123,7 @@ function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
       ),
     },
     { id: "runs", label: "Runs", width: 80, align: "end", cell: (row) => <span>{formatCount(row.run_count)}</span> },
-    { id: "running", label: "Running", width: 92, align: "end", cell: (row) => <Running count={row.running_count} /> },
+    { id: "running", label: "Running", width: 92, align: "end", cell: (row) => <Running row={row} /> },
     {
       id: "activity",
       label: "Last activity",
@@ -135,11 +137,20 @@ function gridColumns(rows: readonly ExperimentSummary[]): GridColumn[] {
   ]);
 }
 
-function Running({ count }: { count: number }) {
-  if (count === 0) return <span className={styles.faint}>–</span>;
+function Running({ row }: { row: ExperimentSummary }) {
+  if (row.running_count + row.lost_count === 0) return <span className={styles.faint}>–</span>;
   return (
     <span className={styles.running}>
-      <StatusDot status="RUNNING" /> {formatCount(count)}
+      {row.running_count > 0 && (
+        <span>
+          <StatusDot status="RUNNING" /> {formatCount(row.running_count)}
+        </span>
+      )}
+      {row.lost_count > 0 && (
+        <span title="Running, but their processes were not heard of for 90 seconds">
+          <StatusDot status="LOST" /> {formatCount(row.lost_count)}
+        </span>
+      )}
     </span>
   );
 }
