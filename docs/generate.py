@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REFERENCE = Path(__file__).parent / "reference"
 MODULES = ("runlore", "runlore.artifacts", "runlore.data", "runlore.exceptions", "runlore.models", "runlore.pyfunc",
-           "runlore.keras", "runlore.sklearn", "runlore.system_metrics", "runlore.types")  # fmt: skip
+           "runlore.keras", "runlore.pytorch", "runlore.sklearn", "runlore.system_metrics", "runlore.types")  # fmt: skip
 """Public modules with names of their own. `runlore.client`, `entities` and `tracking` are described through `runlore`."""
 _NOTE = "<!-- Written by docs/generate.py from the code. -->\n"
 

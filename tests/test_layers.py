@@ -29,7 +29,7 @@ RANKS: list[tuple[str, ...]] = [
     ("environments",),
     ("pyfunc",),
     ("autologging",),
-    ("sklearn", "keras"),
+    ("sklearn", "keras", "pytorch"),
     ("frameworks",),
     ("tracking", "mlflow_alias"),
     ("as_mlflow",),

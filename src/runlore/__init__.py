@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         keras,
         models,
         pyfunc,
+        pytorch,
         sklearn,
         system_metrics,
         tracking,
@@ -125,8 +126,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "client", "data", "entities", "exceptions", "keras", "models", "pyfunc", "sklearn", "system_metrics",
-    "tracking", "types",
+    "artifacts", "client", "data", "entities", "exceptions", "keras", "models", "pyfunc", "pytorch", "sklearn",
+    "system_metrics", "tracking", "types",
 )  # fmt: skip
 
 _NAMES = {
@@ -233,6 +234,7 @@ __all__ = [
     "log_video",
     "models",
     "pyfunc",
+    "pytorch",
     "query_series",
     "register_model",
     "restore_experiment",

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed here: `make test-frameworks` runs this in .venvs/deep")
-
 import runlore
 from runlore.client.connection import close_stores
 from runlore.entities import Metric, Run
