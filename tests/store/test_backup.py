@@ -73,6 +73,7 @@ def fill(store: Store) -> None:
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("RUNLORE_", "MLFLOW_"))}
+    variables["XDG_STATE_HOME"] = str(cwd / "state")  # what other tests left there is none of these
     return subprocess.run([*RUNLORE, *arguments], cwd=cwd, env=variables, capture_output=True, text=True)
 
 

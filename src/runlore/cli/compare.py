@@ -25,6 +25,11 @@ def compare(run: tuple[str, ...], everything: bool, as_json: bool, store: str | 
 
     The table has a row for each param, metric, tag … in which they differ, and a column for each run. On a terminal it fits the
     width; in a pipe every cell is whole.
+
+    \b
+    Examples:
+      runlore runs compare 3f2a 91bc
+      runlore runs compare 3f2a 91bc 77d0 --all --json
     """
     with opened(store) as opened_store:
         ids = [find_run(opened_store, text) for text in run]

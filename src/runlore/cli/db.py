@@ -22,7 +22,14 @@ from runlore.store.sql.sqlite import SqliteDatabase
 @click.group()
 @click.help_option("-h", "--help")
 def db() -> None:
-    """The database of a store: its schema, its connections, its tables on several machines."""
+    """The database of a store: its schema, its connections, its tables on several machines.
+
+    \b
+    Examples:
+      runlore db status
+      runlore db migrate
+      runlore db distribute --store postgresql://runlore@db/runlore --dry-run
+    """
 
 
 @db.command("status")

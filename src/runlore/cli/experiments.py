@@ -6,7 +6,7 @@ import click
 
 from runlore.api.dashboard import GetExperimentSummaries
 from runlore.api.experiments import DeleteExperiment, RestoreExperiment
-from runlore.cli.output import counted, print_fields, print_json, print_table, time_text
+from runlore.cli.output import counted, print_done, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, find_experiment, json_option, opened, store_option
 
 
@@ -31,7 +31,13 @@ def experiments() -> None:
 @json_option
 @store_option
 def list_command(view: str | None, as_json: bool, store: str | None) -> None:
-    """List experiments, the one that something happened in last first."""
+    """List experiments, the one that something happened in last first.
+
+    \b
+    Examples:
+      runlore experiments list
+      runlore experiments list --deleted --json
+    """
     with opened(store) as opened_store:
         found = opened_store.call(GetExperimentSummaries(view_type=view or "ACTIVE_ONLY")).experiments  # type: ignore[arg-type]
     if as_json:
@@ -49,7 +55,13 @@ def list_command(view: str | None, as_json: bool, store: str | None) -> None:
 @json_option
 @store_option
 def describe(experiment: str, as_json: bool, store: str | None) -> None:
-    """Show one experiment."""
+    """Show one experiment.
+
+    \b
+    Examples:
+      runlore experiments describe fruit
+      runlore experiments describe 3 --json
+    """
     with opened(store) as opened_store:
         found = find_experiment(opened_store, experiment)
     if as_json:
@@ -70,23 +82,38 @@ def describe(experiment: str, as_json: bool, store: str | None) -> None:
 
 @experiments.command()
 @click.argument("experiment", nargs=-1, required=True, shell_complete=complete_experiment)
+@json_option
 @store_option
-def delete(experiment: tuple[str, ...], store: str | None) -> None:
-    """Put experiments and their runs into the trash. Their names are free at once."""
+def delete(experiment: tuple[str, ...], as_json: bool, store: str | None) -> None:
+    """Put experiments and their runs into the trash. Their names are free at once.
+
+    \b
+    Examples:
+      runlore experiments delete fruit
+      runlore experiments delete 3 4
+    """
     with opened(store) as opened_store:
         found = [find_experiment(opened_store, text) for text in experiment]
         for item in found:
             opened_store.call(DeleteExperiment(experiment_id=item.experiment_id))
-    click.echo(f"{counted(len(found), 'experiment')} moved to the trash.", err=True)
+    ids = [item.experiment_id for item in found]
+    print_done(as_json, "experiment_ids", ids, f"{counted(len(found), 'experiment')} moved to the trash.")
 
 
 @experiments.command()
 @click.argument("experiment", nargs=-1, required=True, shell_complete=complete_experiment)
+@json_option
 @store_option
-def restore(experiment: tuple[str, ...], store: str | None) -> None:
-    """Take experiments, and the runs that were deleted with them, out of the trash."""
+def restore(experiment: tuple[str, ...], as_json: bool, store: str | None) -> None:
+    """Take experiments, and the runs that were deleted with them, out of the trash.
+
+    \b
+    Examples:
+      runlore experiments restore fruit
+    """
     with opened(store) as opened_store:
         found = [find_experiment(opened_store, text) for text in experiment]
         for item in found:
             opened_store.call(RestoreExperiment(experiment_id=item.experiment_id))
-    click.echo(f"{counted(len(found), 'experiment')} restored.", err=True)
+    ids = [item.experiment_id for item in found]
+    print_done(as_json, "experiment_ids", ids, f"{counted(len(found), 'experiment')} restored.")

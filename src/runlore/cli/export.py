@@ -10,8 +10,9 @@ import click
 
 from runlore.api.dashboard import QueryRuns
 from runlore.api.export import ExportPoints, ExportRuns
+from runlore.api.operation import encode
 from runlore.cli.output import counted
-from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, opened, store_option
+from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
 from runlore.exceptions import InvalidParameter
 from runlore.store.base import Store
 from runlore.store.export import export_points, export_runs, written
@@ -38,6 +39,7 @@ def export() -> None:
 def _common(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         store_option,
+        json_option,
         click.option(
             "--spreadsheet", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula (CSV)."
         ),
@@ -67,9 +69,16 @@ def runs(
     view: str | None,
     form: str | None,
     spreadsheet: bool,
+    as_json: bool,
     store: str | None,
 ) -> None:
-    """Write a row for each run."""
+    """Write a row for each run.
+
+    \b
+    Examples:
+      runlore export runs runs.csv --experiment fruit
+      runlore export runs - --column params.lr --column metrics.loss@min
+    """
     with opened(store) as opened_store:
         operation = ExportRuns(
             experiment_ids=[find_experiment(opened_store, text).experiment_id for text in experiment],
@@ -83,7 +92,7 @@ def runs(
         size = _runs(opened_store, operation)
         with _bar(size, "runs") as bar:
             count = _write(file, lambda told: export_runs(opened_store.call, operation, lambda n: (told(n), bar(n))))
-    click.echo(f"{counted(count, 'run')} written.", err=True)
+    _tell(as_json, file, count, "run")
 
 
 @export.command("metrics")
@@ -99,9 +108,16 @@ def metrics(
     metric: tuple[str, ...],
     form: str | None,
     spreadsheet: bool,
+    as_json: bool,
     store: str | None,
 ) -> None:
-    """Write a row for each metric point: run_id, key, step, timestamp (Unix ms), value."""
+    """Write a row for each metric point: run_id, key, step, timestamp (Unix ms), value.
+
+    \b
+    Examples:
+      runlore export metrics points.parquet
+      runlore export metrics points.csv --run 3f2a --metric loss
+    """
     with opened(store) as opened_store:
         operation = ExportPoints(
             experiment_ids=[find_experiment(opened_store, text).experiment_id for text in experiment],
@@ -113,7 +129,15 @@ def metrics(
         )
         with _bar(None, "points") as bar:
             count = _write(file, lambda told: export_points(opened_store.call, operation, lambda n: (told(n), bar(n))))
-    click.echo(f"{counted(count, 'point')} written.", err=True)
+    _tell(as_json, file, count, "point")
+
+
+def _tell(as_json: bool, file: str, count: int, noun: str) -> None:
+    """How many rows were written; not into the file itself, where that is standard output."""
+    if as_json:
+        click.echo(encode({"file": file, "rows": count}), err=file == "-")
+    else:
+        click.echo(f"{counted(count, noun)} written.", err=True)
 
 
 def _format(file: str) -> str:

@@ -38,6 +38,14 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo(_line(row, widths))
 
 
+def print_done(as_json: bool, name: str, ids: Sequence[str], sentence: str) -> None:
+    """Say what was done: a sentence on standard error, or `{name: ids}` as JSON."""
+    if as_json:
+        print_json({name: list(ids)})
+    else:
+        click.echo(sentence, err=True)
+
+
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Print names and values, one a line."""
     space = max(width(name) for name, _ in fields) + _GAP

@@ -22,9 +22,10 @@ def run(as_mlflow: bool, module: str | None, arguments: tuple[str, ...]) -> None
     """Run a Python script.
 
     \b
-    runlore run train.py --lr 0.1
-    runlore run --as-mlflow train.py        an unmodified MLflow script, without MLflow
-    runlore run --as-mlflow -m package.train
+    Examples:
+      runlore run train.py --lr 0.1
+      runlore run --as-mlflow train.py        an unmodified MLflow script, without MLflow
+      runlore run --as-mlflow -m package.train
     """
     if module is None and not arguments:
         raise click.UsageError("Which script? Example: runlore run train.py")

@@ -13,7 +13,7 @@ from runlore.api.trash import MoveRuns
 from runlore.blobs.uri import open_blobs
 from runlore.cli.compare import compare
 from runlore.cli.copies import copy
-from runlore.cli.output import counted, plain, print_fields, print_json, print_table, time_text
+from runlore.cli.output import counted, plain, print_done, print_fields, print_json, print_table, time_text
 from runlore.cli.stores import complete_experiment, complete_run, find_experiment, find_run, json_option, opened, store_option
 from runlore.entities import Run, RunStatus
 from runlore.snapshot import SnapshotDifference, difference, load_snapshot
@@ -64,7 +64,14 @@ def list_command(
     as_json: bool,
     store: str | None,
 ) -> None:
-    """List runs. LOST is a run that did not end, and was not heard of for 90 seconds."""
+    """List runs. LOST is a run that did not end, and was not heard of for 90 seconds.
+
+    \b
+    Examples:
+      runlore runs list
+      runlore runs list -e fruit --filter "metrics.loss < 0.1" --order-by "metrics.loss ASC"
+      runlore runs list --deleted --max 1000 --json
+    """
     with opened(store) as opened_store:
         if experiment:
             ids = [find_experiment(opened_store, text).experiment_id for text in experiment]
@@ -109,7 +116,13 @@ def _status(run: Run, lost: set[str]) -> str:
 @json_option
 @store_option
 def describe(run: str, as_json: bool, store: str | None) -> None:
-    """Show one run: what went in and the last value of each metric."""
+    """Show one run: what went in and the last value of each metric.
+
+    \b
+    Examples:
+      runlore runs describe 3f2a
+      runlore runs describe 3f2a --json --store http://localhost:5000
+    """
     with opened(store) as opened_store:
         found = opened_store.call(GetRun(run_id=find_run(opened_store, run))).run
         lost = set() if as_json else _lost(opened_store, [found])
@@ -137,41 +150,61 @@ def describe(run: str, as_json: bool, store: str | None) -> None:
 
 @runs.command()
 @click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@json_option
 @store_option
-def delete(run: tuple[str, ...], store: str | None) -> None:
-    """Put runs into the trash."""
+def delete(run: tuple[str, ...], as_json: bool, store: str | None) -> None:
+    """Put runs into the trash.
+
+    \b
+    Examples:
+      runlore runs delete 3f2a 91bc
+    """
     with opened(store) as opened_store:
         found = [find_run(opened_store, text) for text in run]
         for run_id in found:
             opened_store.call(DeleteRun(run_id=run_id))
-    click.echo(f"{counted(len(found), 'run')} moved to the trash.", err=True)
+    print_done(as_json, "run_ids", found, f"{counted(len(found), 'run')} moved to the trash.")
 
 
 @runs.command()
 @click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
+@json_option
 @store_option
-def restore(run: tuple[str, ...], store: str | None) -> None:
-    """Take runs out of the trash."""
+def restore(run: tuple[str, ...], as_json: bool, store: str | None) -> None:
+    """Take runs out of the trash.
+
+    \b
+    Examples:
+      runlore runs restore 3f2a
+    """
     with opened(store) as opened_store:
         found = [find_run(opened_store, text) for text in run]
         for run_id in found:
             opened_store.call(RestoreRun(run_id=run_id))
-    click.echo(f"{counted(len(found), 'run')} restored.", err=True)
+    print_done(as_json, "run_ids", found, f"{counted(len(found), 'run')} restored.")
 
 
 @runs.command()
 @click.argument("run", nargs=-1, required=True, shell_complete=complete_run)
 @click.option("--to", "target", required=True, metavar="EXPERIMENT", shell_complete=complete_experiment, help="Where to.")
 @click.option("--children", is_flag=True, help="Take the runs below them along.")
+@json_option
 @store_option
-def move(run: tuple[str, ...], target: str, children: bool, store: str | None) -> None:
-    """Move runs, and the models that they logged, to another experiment. Their files stay where they are."""
+def move(run: tuple[str, ...], target: str, children: bool, as_json: bool, store: str | None) -> None:
+    """Move runs, and the models that they logged, to another experiment. Their files stay where they are.
+
+    \b
+    Examples:
+      runlore runs move 3f2a --to vegetables
+      runlore runs move 3f2a 91bc --to vegetables --children
+    """
     with opened(store) as opened_store:
         found = [find_run(opened_store, text) for text in run]
         experiment = find_experiment(opened_store, target)
         operation = MoveRuns(run_ids=found, to_experiment_id=experiment.experiment_id, children=children)
         moved = opened_store.call(operation).run_ids
-    click.echo(f"{counted(len(moved), 'run')} moved to experiment {experiment.experiment_id} ({experiment.name}).", err=True)
+    where = f"experiment {experiment.experiment_id} ({experiment.name})"
+    print_done(as_json, "run_ids", moved, f"{counted(len(moved), 'run')} moved to {where}.")
 
 
 @runs.command()
@@ -183,6 +216,11 @@ def diff(a: str, b: str, as_json: bool, store: str | None) -> None:
     """Show what differs between what produced two runs: params, packages, code, machine, environment.
 
     Ends with status 0 when nothing is known to differ, and with 1 otherwise, as `diff` does.
+
+    \b
+    Examples:
+      runlore runs diff 3f2a 91bc
+      runlore runs diff 3f2a 91bc --json
     """
     with opened(store) as opened_store:
         found = [opened_store.call(GetRun(run_id=find_run(opened_store, text))).run for text in (a, b)]

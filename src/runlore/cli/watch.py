@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import click
 
-from runlore.api.dashboard import GetRunOverview, RunOverview
+from runlore.api.dashboard import GetRunOverview, MetricSummary, RunOverview
 from runlore.api.events import GetChanges
+from runlore.api.operation import encode
 from runlore.api.series import QuerySeries, SeriesColumns
 from runlore.cli.output import plain, print_table
-from runlore.cli.stores import complete_run, find_run, opened, store_option
+from runlore.cli.stores import complete_run, find_run, json_option, opened, store_option
 from runlore.entities import RunStatus
 from runlore.store.base import Store
 from runlore.store.watching import changes_of
@@ -28,21 +29,24 @@ _LINES_AROUND = 4
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", shell_complete=complete_run)
 @click.option("--once", is_flag=True, help="Show how it is now, and end.")
+@json_option
 @store_option
-def watch(run: str, once: bool, store: str | None) -> None:
+def watch(run: str, once: bool, as_json: bool, store: str | None) -> None:
     """Show the metrics of RUN as they come in, until it ends.
 
-    RUN is a run id, or the first digits of one (at least four). In a pipe, each new value is a line: metric, step, value.
+    RUN is a run id, or the first digits of one (at least four). In a pipe, each new value is a line: metric, step, value; with
+    --json an object, and the run's status is the last one.
 
     \b
     Examples:
       runlore watch 3f2a
       runlore watch 3f2a --store http://localhost:5000
       runlore watch 3f2a | grep val/loss
+      runlore watch 3f2a --json | jq -r .value
     """
     with opened(store) as opened_store:
         run_id = find_run(opened_store, run)
-        screen = _Screen(opened_store) if sys.stdout.isatty() or once else _Lines()
+        screen = _Objects() if as_json else _Screen(opened_store) if sys.stdout.isatty() or once else _Lines()
         cursor = opened_store.call(GetChanges()).cursor
         overview = opened_store.call(GetRunOverview(run_id=run_id))
         screen.show(overview)
@@ -67,8 +71,24 @@ class _Lines:
             now = (metric.last_step, metric.last)
             if repr(self._told.get(metric.key)) != repr(now):  # NaN is NaN
                 self._told[metric.key] = now
-                click.echo(f"{plain(metric.key)}\t{metric.last_step}\t{metric.last!r}")
+                self._tell(metric)
         sys.stdout.flush()
+
+    def _tell(self, metric: MetricSummary) -> None:
+        click.echo(f"{plain(metric.key)}\t{metric.last_step}\t{metric.last!r}")
+
+
+class _Objects(_Lines):
+    """For programs: the same as JSON, and at the end the status of the run."""
+
+    def show(self, overview: RunOverview) -> None:
+        super().show(overview)
+        info = overview.run.info
+        if RunStatus.is_terminated(info.status):
+            click.echo(encode({"run_id": info.run_id, "status": info.status}))
+
+    def _tell(self, metric: MetricSummary) -> None:
+        click.echo(encode({"metric": metric.key, "step": metric.last_step, "value": metric.last}))
 
 
 class _Screen(_Lines):

@@ -22,7 +22,7 @@ from runlore.blobs.base import ArtifactPath
 from runlore.blobs.local import STAGING
 from runlore.blobs.sweep import census, measure
 from runlore.blobs.uri import is_own, open_blobs
-from runlore.exceptions import InvalidState, NotFound, RunloreError
+from runlore.exceptions import NotFound, RunloreError
 from runlore.store.base import artifact_uri
 from runlore.store.sql.checkup import Finding, check_postgresql, check_runs, check_schema
 from runlore.store.sql.database import Database
@@ -108,9 +108,11 @@ def _place(path: Path) -> Iterator[Finding]:
     if os.name == "posix":
         yield from _modes(path)
     free = shutil.disk_usage(path.parent).free
+    what = f"{free / 1e9:,.1f} GB are left on the disk of {path.parent}."
     if free < _LITTLE_SPACE:
-        what = f"{free >> 20} MiB are left on the disk of {path.parent}."
         yield Finding(level="warning", what=what, advice="Make space: when the disk is full nothing more is written.")
+    else:
+        yield Finding(level="ok", what=what)
     log = path.with_name(path.name + "-wal")
     with suppress(FileNotFoundError):
         if log.stat().st_size > _LARGE_LOG:
@@ -233,8 +235,3 @@ def _missing(store: _Reader, database: Database) -> Iterator[str]:
                 open_blobs(uri, store).stat(ArtifactPath(""))
             except NotFound:
                 yield name
-
-
-def no_server(uri: str) -> InvalidState:
-    """The refusal for a store behind a server."""
-    return InvalidState(f"{uri} is a server. Run `runlore doctor` on its machine, with the --store that it was started with.")
