@@ -96,6 +96,10 @@ def test_wrong_addresses_say_so(page: Any, served: Seeded) -> None:
     page.get_by_text("There is no such page").wait_for()
     page.goto(f"/e/{served.experiment}/r/{'0' * 32}/overview")
     page.get_by_role("alert").wait_for()
+    for tab in ("runs", "charts"):
+        page.goto(f"/e/987654321/{tab}")
+        page.get_by_text("No Experiment with id=987654321 exists").wait_for()
+        assert page.get_by_role("link", name="All experiments").is_visible()
     page.problems[:] = [problem for problem in page.problems if "404" not in problem]
 
 

@@ -21,7 +21,7 @@ import { formatCount, plural } from "@/lib/format";
 import { CHARTED, type ChartsSearch, chartsSearch, parseSort, type RunsSearch, runsSearch } from "@/lib/search";
 import { useUndo } from "@/lib/undo";
 import styles from "./ChartsPage.module.css";
-import { ExperimentHead } from "./ExperimentHead";
+import { ExperimentHead, NoExperiment, useNoExperiment } from "./ExperimentHead";
 import { useSharedView } from "./useSharedView";
 import { ViewMenu } from "./ViewMenu";
 
@@ -49,6 +49,7 @@ export function ChartsPage() {
   const experiments = useMemo(() => [exp], [exp]);
   const ids = runs.data?.run_ids ?? NOBODY;
   const logged = useLoggedMetrics(experiments, runs.data?.run_ids, search.m);
+  const noExperiment = useNoExperiment(exp);
   const catalogue = useQuery(columnsQuery(experiments));
   const groupable = useMemo(() => groupableColumns(catalogue.data?.columns ?? []), [catalogue.data]);
   const axes = useMemo(() => axisColumns(catalogue.data?.columns ?? []), [catalogue.data]);
@@ -61,6 +62,7 @@ export function ChartsPage() {
   const change = (next: Partial<ChartsSearch & RunsSearch>) =>
     navigate({ search: (old) => ({ ...old, ...next }), replace: true });
   const error = runs.error ?? logged.error;
+  if (noExperiment) return <NoExperiment error={noExperiment} page="Charts" />;
   return (
     <Page fixed head={<ExperimentHead experimentId={exp} page="Charts" />}>
       <div className={styles.split}>

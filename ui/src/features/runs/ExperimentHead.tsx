@@ -3,10 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { renameExperiment, setExperimentNote, useChange } from "@/api/changes";
+import { ApiError } from "@/api/client";
 import { experimentQuery } from "@/api/queries";
 import { editName, InlineEdit } from "@/components/InlineEdit";
 import { NoteLine } from "@/components/Markdown";
-import { PageHead, tabClass } from "@/components/Page";
+import { Page, PageHead, tabClass } from "@/components/Page";
+import { EmptyState } from "@/components/States";
 import { Chip, CopyButton } from "@/components/Value";
 import { useKeys } from "@/lib/keys";
 
@@ -17,6 +19,26 @@ interface ExperimentHeadProps {
 }
 
 const MOST_TAGS = 6;
+
+/** The server's answer that there is no such experiment, if that is what it says. */
+export function useNoExperiment(experimentId: string): ApiError | null {
+  const { error } = useQuery(experimentQuery(experimentId));
+  return error instanceof ApiError && error.status === 404 ? error : null;
+}
+
+/** What the pages of an experiment show then. */
+export function NoExperiment({ error, page }: { error: ApiError; page: string }) {
+  return (
+    <Page head={<PageHead title={page} />}>
+      <EmptyState title="No such experiment">
+        <p>{error.message}</p>
+        <p>
+          <Link to="/">All experiments</Link>, or <Link to="/trash">the trash</Link>
+        </p>
+      </EmptyState>
+    </Page>
+  );
+}
 
 export function ExperimentHead({ experimentId, page, meta }: ExperimentHeadProps) {
   const { data } = useQuery(experimentQuery(experimentId));

@@ -20,7 +20,7 @@ import { useUndo } from "@/lib/undo";
 import { Grid } from "@/table/Grid";
 import { ColumnPicker } from "./ColumnPicker";
 import { FIXED, gridColumns } from "./columns";
-import { ExperimentHead } from "./ExperimentHead";
+import { ExperimentHead, NoExperiment, useNoExperiment } from "./ExperimentHead";
 import { ExportMenu } from "./ExportMenu";
 import { GroupedTable } from "./GroupedTable";
 import styles from "./RunsPage.module.css";
@@ -44,6 +44,7 @@ export function RunsPage() {
   const show = (next: object) => navigate({ search: runsSearch({ ...next }), replace: true });
   useSharedView(search.v, show);
   useUndo(search, show);
+  const noExperiment = useNoExperiment(exp);
   const catalogue = useQuery(columnsQuery([exp]));
   const entries = catalogue.data?.columns;
   const columns = useMemo(() => search.cols ?? defaultColumns(entries ?? []), [search.cols, entries]);
@@ -106,6 +107,7 @@ export function RunsPage() {
   const loaded = rows.windows().flatMap((window) => window.run_ids);
   const allLoaded = loaded.length > 0 && loaded.every((id) => selection.has(id));
 
+  if (noExperiment) return <NoExperiment error={noExperiment} page="Runs" />;
   return (
     <Page fixed head={<ExperimentHead experimentId={exp} page="Runs" />}>
       <div className={styles.toolbar}>
