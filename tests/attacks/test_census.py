@@ -105,8 +105,10 @@ FIELDS: dict[str, object] = {
     "version": "1", "stage": "Staging", "source": "s", "status": "FINISHED", "model_json": "{}", "tag_key": "t",
     "uris": [], "to_experiment_id": "7", "directory": "d", "path": "f", "num_parts": 1, "expiration": 60,
     "upload_id": "0" * 42 + "." + "0" * 32, "parts": [{"part_number": 1}],
-    "writer_id": "0" * 32, "session_id": "0" * 32, "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t", "columns": ["params.k"],
-    "by": [{"column": "params.k"}],
+    "writer_id": "0" * 32, "session_id": "0" * 32, "view_id": "0" * 10, "revision": 1, "state": {}, "text": "t",
+    "columns": ["params.k"],
+    "by": [{"column": "params.k"}], "webhook_id": "0", "url": "https://example.com", "secret": "s",
+    "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}],
 }  # fmt: skip
 
 
@@ -121,6 +123,8 @@ def test_every_operation_asks_before_it_acts(closed: tuple[House, Nobody]) -> No
         fields |= {"status": "LOGGED_MODEL_READY"} if kind.__name__ == "FinalizeLoggedModel" else {}
         fields |= {"metrics": ["k"]} if kind.__name__ in ("QuerySeries", "ReadPoints", "ExportPoints") else {}
         fields |= {"run_ids": [RUN, "1" * 32]} if kind.__name__ == "CompareRuns" else {}
+        fields |= {"events": ["run.failed"]} if kind.__name__ == "CreateAlert" else {}
+        fields |= {"status": "ACTIVE"} if kind.__name__ in ("CreateWebhook", "UpdateWebhook") else {}
         fields |= {"run_id": [RUN]} if kind.__name__ == "GetMetricHistoryBulk" else {}
         for prefix in PREFIXES[kind.route.base]:
             path = kind.route.path

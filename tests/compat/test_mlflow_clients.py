@@ -12,20 +12,23 @@ from tests.compat.conftest import mlflow_of
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def run(python: Path, script: str, server: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as a user would: the server's address is in the environment, the code knows nothing of it."""
+def environment_of(server: str, folder: Path) -> dict[str, str]:
+    """A user's environment, in which a server's address is set."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RUNLORE_", "PYTHON"))}
-    environment |= {
+    return environment | {
         "MLFLOW_TRACKING_URI": server,
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MPLCONFIGDIR": str(folder),
         "GIT_PYTHON_REFRESH": "quiet",
-        **settings,
     }
+
+
+def run(python: Path, script: str, server: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user would: the server's address is in the environment, the code knows nothing of it."""
     return subprocess.run(
         [str(python), "-W", "ignore", str(SCRIPTS / script)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+        cwd=folder, env=environment_of(server, folder) | settings, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
 
 

@@ -66,23 +66,17 @@ INTERNAL = "not a documented function"
 MISSING: dict[str, str] = {
     "add_databricks_profile_info_to_artifact_uri": DATABRICKS,
     "context": INTERNAL,
-    "create_webhook": LATER,
-    "delete_webhook": LATER,
     "evaluate": LATER,
     "from_spark": LATER,
     "from_tensorflow": LATER,
     "get_artifact_repository": INTERNAL,
     "get_registered_sources": INTERNAL,
     "get_source": LATER,
-    "get_webhook": LATER,
     "import_checkpoints": LATER,
-    "list_webhooks": LATER,
     "load_delta": LATER,
     "login": DATABRICKS,
     "run": LATER,
     "test": INTERNAL,
-    "test_webhook": LATER,
-    "update_webhook": LATER,
     "validate_evaluation_results": LATER,
 }
 """Functions of MLflow's classic tracking that Runlore does not offer, and why."""

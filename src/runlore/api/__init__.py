@@ -21,6 +21,7 @@ from runlore.api import (
     series,
     trash,
     views,
+    webhooks,
 )
 
 __all__ = [
@@ -39,9 +40,10 @@ __all__ = [
     "metrics",
     "notes",
     "registry",
-    "runs",
     "resume",
+    "runs",
     "series",
     "trash",
     "views",
+    "webhooks",
 ]

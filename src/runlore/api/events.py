@@ -22,7 +22,7 @@ ExperimentPart = Literal["created", "name", "tags", "lifecycle", "runs", "views"
 """`runs`: any number of its runs, changed at once. `views`: the views that are saved for it."""
 ModelPart = Literal["created", "name", "description", "tags", "aliases", "versions", "lifecycle"]
 LoggedModelPart = Literal["created", "status", "params", "tags", "lifecycle"]
-OtherPart = Literal["runs", "views", "trash"]
+OtherPart = Literal["runs", "views", "trash", "webhooks"]
 
 
 class RunChange(Entity):
@@ -62,7 +62,7 @@ class Changes(Entity):
 
     `reset`: anything may have changed, look at all anew: the cursor is of another store, or too much has happened since, or it
     is too long ago (10 minutes are never too long). `settled` is False while the same changes may be told once more. `other`
-    names what changed in general: `runs` or `views` of any experiment, the `trash`, which was emptied.
+    names what changed in general: `runs` or `views` of any experiment, `webhooks`, the `trash`, which was emptied.
     """
 
     cursor: str

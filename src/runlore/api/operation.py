@@ -53,7 +53,7 @@ IdempotencyKey = Annotated[
 # -- rights ---------------------------------------------------------------------------------------------------------------
 
 Right = Literal["public", "signed", "view", "edit", "manage"]
-Kind = Literal["server", "experiment", "run", "logged_model", "registered_model", "saved_view"]
+Kind = Literal["server", "experiment", "run", "logged_model", "registered_model", "saved_view", "webhook"]
 _KIND_OF_FIELD: dict[str, Kind] = {
     "run_id": "run",
     "run_ids": "run",
@@ -63,6 +63,7 @@ _KIND_OF_FIELD: dict[str, Kind] = {
     "model_id": "logged_model",
     "name": "registered_model",
     "view_id": "saved_view",
+    "webhook_id": "webhook",
     "to_experiment_id": "experiment",
 }
 
@@ -149,8 +150,9 @@ class Operation(Value, Generic[Reply]):
 
 
 def operations() -> Iterator[type[Operation[Any]]]:
-    """Every operation of the contract, in the order of definition."""
-    yield from Operation.__subclasses__()
+    """Every operation of the contract, in the order of definition. One without a route is a store's own (`store/outbox.py`):
+    nobody can ask for it from outside."""
+    yield from (kind for kind in Operation.__subclasses__() if hasattr(kind, "route"))
 
 
 # -- wire -------------------------------------------------------------------------------------------------------------------

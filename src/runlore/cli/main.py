@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("runlore.cli.export:export", "Write all runs, or all metric points, to a file."),
     "import-csv": ("runlore.cli.import_csv:import_csv", "Make runs from a table: CSV, JSON Lines or Parquet."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),
+    "webhooks": ("runlore.cli.webhooks:webhooks", "Tell URLs of what happens: list, create, delete, test."),
     "watch": ("runlore.cli.watch:watch", "Show the metrics of a run as they come in."),
     "doctor": ("runlore.cli.doctor:doctor", "Check a store, and say what to do."),
     "db": ("runlore.cli.db:db", "The database of a store: status, migrate, distribute."),

@@ -52,6 +52,12 @@ from runlore.store import location
     help="The path under which a proxy serves this server, such as /runlore.",
 )
 @click.option(
+    "--webhook-networks",
+    multiple=True,
+    metavar="NETWORKS",
+    help="Private addresses or networks that webhooks may reach, also by http. Else only public addresses by https.",
+)
+@click.option(
     "--access-log",
     type=click.Choice(["text", "json"]),
     help="Write one line for each request to standard output.",
@@ -84,7 +90,7 @@ def server(serve_artifacts: bool, **chosen: Any) -> None:
     from runlore.server.process import Options, serve
     from runlore.web.listening import names_of
 
-    for name in ("allowed_hosts", "trusted_proxies"):
+    for name in ("allowed_hosts", "trusted_proxies", "webhook_networks"):
         chosen[name] = names_of(chosen[name])
     deliver_to(chosen["store"], chosen["artifacts"], _tell)
     serve(Options(**chosen), _tell)

@@ -26,6 +26,7 @@ from runlore.client.series import SeriesClient
 from runlore.client.tables import TablesClient
 from runlore.client.trash import TrashClient
 from runlore.client.watching import WatchingClient
+from runlore.client.webhooks import WebhooksClient
 
 __all__ = [
     "Image",
@@ -55,6 +56,7 @@ class RunloreClient(
     LoggedModelsClient,
     ModelVersionsClient,
     WatchingClient,
+    WebhooksClient,
 ):
     """Everything that can be asked of a store, in MLflow's words. Safe to use from many threads."""
 

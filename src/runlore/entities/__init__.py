@@ -33,6 +33,16 @@ from runlore.entities.run import (
     RunTag,
 )
 from runlore.entities.value import Empty, Entity, Value, ValueMeta
+from runlore.entities.webhook import (
+    Webhook,
+    WebhookAction,
+    WebhookDelivery,
+    WebhookEntity,
+    WebhookEvent,
+    WebhookState,
+    WebhookStatus,
+    WebhookTestResult,
+)
 from runlore.entities.words import LifecycleStage, RunStatus, SourceType, ViewType
 
 __all__ = [
@@ -72,4 +82,12 @@ __all__ = [
     "Value",
     "ValueMeta",
     "ViewType",
+    "Webhook",
+    "WebhookAction",
+    "WebhookDelivery",
+    "WebhookEntity",
+    "WebhookEvent",
+    "WebhookState",
+    "WebhookStatus",
+    "WebhookTestResult",
 ]

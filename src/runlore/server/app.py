@@ -19,6 +19,7 @@ from runlore.server.events import Events
 from runlore.server.export import Exports
 from runlore.server.reference import STYLE, page
 from runlore.server.routes import Endpoint, Handler, Routes
+from runlore.server.webhooks import Webhooks
 from runlore.version import MLFLOW_VERSION, __version__
 from runlore.web.http import Application, Receive, Reply, Request, Scope, Send, json_reply, text_reply
 from runlore.web.observer import Observer, prometheus
@@ -45,8 +46,9 @@ class App:
         self._store, self.access = store, access
         self._artifacts = Artifacts(store, access)
         self.routes = Routes()
-        streamed = Exports(store, access).operations()
-        add_operations(self.routes, store, access, self._artifacts.operations() | streamed)
+        self.webhooks = Webhooks(store, access)
+        own = self._artifacts.operations() | Exports(store, access).operations() | self.webhooks.operations()
+        add_operations(self.routes, store, access, own)
         self._artifacts.add_to(self.routes)
         self.events = Events(store, access)
         self.events.add_to(self.routes)
@@ -73,6 +75,7 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self.webhooks.start()
                 await send({"type": "lifespan.startup.complete"})
                 continue
             await asyncio.to_thread(self.close)
@@ -86,6 +89,7 @@ class App:
     def close(self) -> None:
         """Finish what is under way and close the store. Calling it twice is harmless."""
         self.end_streams()
+        self.webhooks.close()
         self._artifacts.close()
         self._store.close()
 

@@ -14,6 +14,7 @@ import msgspec
 
 from runlore.exceptions import InvalidState, Unavailable
 from runlore.server.app import App
+from runlore.server.outbound import networks_of
 from runlore.store.base import is_postgresql, open_store
 from runlore.store.http import HttpStore
 from runlore.store.sql.postgresql import connections_of_a_process, psycopg
@@ -50,6 +51,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `/metrics` answers Prometheus."""
     workers: int = 1
     """Processes, on a PostgreSQL store on Linux; one process serves all others."""
+    webhook_networks: tuple[str, ...] = ()
+    """Addresses and networks that webhooks may reach although they are private, also by http."""
 
 
 def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None = None) -> None:
@@ -60,6 +63,7 @@ def serve(options: Options, tell: Tell, on_ready: Callable[[str], object] | None
     """
     _check_exposure(options)
     Proxies(options.trusted_proxies, options.prefix)  # what is wrong with them is said before anything begins
+    networks_of(options.webhook_networks)
     os.umask(0o077)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     with closing(bind(options.host, options.port)) as listener:
@@ -135,6 +139,7 @@ def _application(store: SqlStore, options: Options) -> App:
     behind = options.trusted_proxies or options.prefix
     proxies = Proxies(options.trusted_proxies, options.prefix) if behind else None
     app = App(store, options.host, options.allowed_hosts, proxies=proxies)
+    app.webhooks.allow(networks_of(options.webhook_networks))
     if options.access_log or options.metrics:
         app.observe(Observer(options.access_log), metrics=options.metrics)
     return app

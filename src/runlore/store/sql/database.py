@@ -56,6 +56,12 @@ class DamagedFile(DiskFailure):
     """The database file is damaged. Nothing more may be written; what can be read may be read, and a new process is no help."""
 
 
+class Hints(set[int]):
+    """What is remembered between the transactions of one database: keys of runs, and what `alerts.py` watches."""
+
+    alerts: Any = None
+
+
 class Transaction(Protocol):
     """One transaction: everything in it is seen by others at once or not at all.
 
@@ -65,7 +71,7 @@ class Transaction(Protocol):
     dialect: Dialect
     now: int
     """Server time in Unix milliseconds, the same for the whole transaction."""
-    hints: set[int]
+    hints: Hints
     """Word from handlers to chores, shared by all transactions of the writer: keys of runs whose metric tails grew, and at
     first `EARLIER_RUNS`. Hints are forgotten at restart and may name runs whose change was rolled back."""
     for_update: str

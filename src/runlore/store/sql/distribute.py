@@ -18,7 +18,7 @@ from runlore.store.sql.database import Transaction
 
 Placement = Literal["distributed", "reference", "local"]
 
-LOCAL = {"schema_version", "counter", "secret", "replay", "change_mark"}
+LOCAL = {"schema_version", "counter", "secret", "replay", "change_mark", "webhook", "webhook_delivery"}
 """Nothing refers to them and no query joins them with others; some are written often, which copies would make slow."""
 
 _FOREIGN_KEYS = (

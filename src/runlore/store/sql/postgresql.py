@@ -18,6 +18,7 @@ from runlore.store.sql.database import (
     READERS,
     Conflict,
     Dialect,
+    Hints,
     InDoubt,
     LostConnection,
     Pool,
@@ -75,7 +76,7 @@ class PostgresDatabase:
         self._uri = uri
         self._psycopg = psycopg()
         self._translate = _Translator(self._psycopg)
-        self._hints: set[int] = {EARLIER_RUNS}
+        self._hints = Hints({EARLIER_RUNS})
         self._bulks: dict[str, Bulk | None] = {}
         self.readers = _readers()
         self._pool: Pool[Any] = Pool(lambda: self._connect(_READ), lambda connection: connection.close(), self.readers)
@@ -222,7 +223,7 @@ class PostgresTransaction(Savepoints):
     __slots__ = ("_bulks", "_connection", "_cursor", "_translate", "_waiting", "dialect", "for_update", "hints", "now")
 
     def __init__(
-        self, connection: Any, translate: _Translator, hints: set[int], bulks: dict[str, Bulk | None], begin: str
+        self, connection: Any, translate: _Translator, hints: Hints, bulks: dict[str, Bulk | None], begin: str
     ) -> None:
         self._connection = connection
         self._cursor = connection.cursor(binary=True)

@@ -30,6 +30,7 @@ _OF_RUN = (
     ("run_dataset", "name, digest", 4),
     ("run_model", "direction, model_id", 1),
     ("writer_mark", "writer_id", 1),
+    ("alert_told", "webhook_id, event", 1),
     ("metric_replaced", "key, generation, part", 4),
     ("metric_resume", "key, generation", 1),
     ("param_former", "key, generation", 1),

@@ -37,6 +37,7 @@ from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.logged_models import user_of_run
 from runlore.store.sql.model_source import pin
+from runlore.store.sql.outbox import tell
 from runlore.store.sql.registry_rows import (
     ACTIVE_STAGES,
     STAGES,
@@ -66,10 +67,12 @@ def create_registered_model(db: Transaction, op: CreateRegisteredModel) -> Regis
     )
     if not made:
         raise _taken(name, existing_name(db, name))
+    tags = checked_tags(op.tags)
     db.many(
         "INSERT INTO registered_model_tag (name, key, value) VALUES (?, ?, ?)",
-        [(name, key, value) for key, value in checked_tags(op.tags).items()],
+        [(name, key, value) for key, value in tags.items()],
     )
+    tell(db, "registered_model.created", {"name": name, "tags": tags, "description": op.description})
     return _model_reply(db, name)
 
 
@@ -147,13 +150,16 @@ def set_registered_model_alias(db: Transaction, op: SetRegisteredModelAlias) -> 
         " ON CONFLICT (name, alias) DO UPDATE SET version = excluded.version",
         (name, op.alias, version),
     )
+    tell(db, "model_version_alias.created", {"name": name, "alias": op.alias, "version": str(version)})
     return Empty()
 
 
 @handles(DeleteRegisteredModelAlias)
 def delete_registered_model_alias(db: Transaction, op: DeleteRegisteredModelAlias) -> Empty:
     """Remove an alias; one that is not there is no error."""
-    db.execute("DELETE FROM model_alias WHERE name = ? AND alias = ?", (existing_name(db, op.name, lock=True), op.alias))
+    name = existing_name(db, op.name, lock=True)
+    db.execute("DELETE FROM model_alias WHERE name = ? AND alias = ?", (name, op.alias))
+    tell(db, "model_version_alias.deleted", {"name": name, "alias": op.alias})  # of one that is not there, too: MLflow's rule
     return Empty()
 
 
@@ -208,6 +214,8 @@ def create_model_version(db: Transaction, op: CreateModelVersion) -> ModelVersio
         "INSERT INTO model_version_tag (name, version, key, value) VALUES (?, ?, ?, ?)",
         [(name, version, key, value) for key, value in tags.items()],
     )
+    known = {"source": origin.source, "run_id": origin.run_id, "tags": tags, "description": op.description or None}
+    tell(db, "model_version.created", {"name": name, "version": str(version), **known})
     return _version_reply(db, name, version)
 
 
@@ -278,6 +286,7 @@ def set_model_version_tag(db: Transaction, op: SetModelVersionTag) -> Empty:
         " ON CONFLICT (name, version, key) DO UPDATE SET value = excluded.value",
         (name, version, op.key, op.value),
     )
+    tell(db, "model_version_tag.set", {"name": name, "version": str(version), "key": op.key, "value": op.value})
     return Empty()
 
 
@@ -286,6 +295,7 @@ def delete_model_version_tag(db: Transaction, op: DeleteModelVersionTag) -> Empt
     """Remove one tag; one that is not there is no error."""
     name, version = existing_version(db, op.name, op.version, lock=True)
     db.execute("DELETE FROM model_version_tag WHERE name = ? AND version = ? AND key = ?", (name, version, op.key))
+    tell(db, "model_version_tag.deleted", {"name": name, "version": str(version), "key": op.key})
     return Empty()
 
 

@@ -25,12 +25,13 @@ from runlore.api.runs import (
 )
 from runlore.entities import Empty, RunStatus
 from runlore.exceptions import InvalidParameter, NotFound
+from runlore.store.sql.alerts import tell_of_end
 from runlore.store.sql.database import Row, Transaction
 from runlore.store.sql.experiment_rows import active_experiment
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.metrics import append_points, log_points
-from runlore.store.sql.run_names import random_name
 from runlore.store.sql.params import put_params, refuse_duplicates
+from runlore.store.sql.run_names import random_name
 from runlore.store.sql.run_rows import active_run, existing_run, new_run, read_info, read_runs, run_key
 from runlore.store.sql.tags import MAX_TAG_VALUE, checked_name
 
@@ -109,14 +110,16 @@ def get_run(db: Transaction, op: GetRun) -> RunReply:
 @handles(UpdateRun, short=True)
 def update_run(db: Transaction, op: UpdateRun) -> UpdateRunReply:
     """A run that goes on has no end: RUNNING and SCHEDULED forget the end time."""
-    key = active_run(db, op.run_id)
+    key, ended = active_run(db, op.run_id), False
     if op.status is not None:
-        db.execute("UPDATE run SET status = ? WHERE run_key = ?", (op.status, key))
+        ended = db.execute("UPDATE run SET status = ? WHERE run_key = ? AND status <> ?", (op.status, key, op.status)) > 0
         db.hints.add(key)  # a run that has ended is folded early
     if op.end_time is not None or (op.status is not None and not RunStatus.is_terminated(op.status)):
         db.execute("UPDATE run SET end_time = ? WHERE run_key = ?", (op.end_time, key))
     if op.run_name:
         put_tags(db, key, [(NAME_TAG, op.run_name)])
+    if ended and op.status is not None:
+        tell_of_end(db, key, op.status)
     return UpdateRunReply(run_info=read_info(db, key))
 
 

@@ -31,6 +31,7 @@ from runlore.store.sql.database import (
     DamagedFile,
     Dialect,
     DiskFailure,
+    Hints,
     Pool,
     Row,
     Savepoints,
@@ -72,7 +73,7 @@ class SqliteDatabase:
         self._module = module or driver()
         self._translate = _Translator(self._module, path)
         refuse_network_file_system(path.parent)
-        self._hints: set[int] = {EARLIER_RUNS}
+        self._hints = Hints({EARLIER_RUNS})
         self._pool = Pool(lambda: _Reader(self._connect(_READER_PRAGMAS)), lambda reader: reader.connection.close())
         self._watching, self._watchers = threading.Lock(), 0
         self._watcher: Any = None
@@ -305,7 +306,7 @@ class SqliteTransaction(Savepoints):
 
     __slots__ = ("_execute", "_many", "_translate", "dialect", "for_update", "hints", "now")
 
-    def __init__(self, connection: Any, translate: _Translator, hints: set[int], begin: str) -> None:
+    def __init__(self, connection: Any, translate: _Translator, hints: Hints, begin: str) -> None:
         self._execute, self._many = connection.execute, connection.executemany
         self._translate = translate
         self.dialect: Dialect = "sqlite"

@@ -27,16 +27,18 @@ from runlore.store.sql import (
     logged_models,
     metrics,
     notes,
+    outbox,
     purge,
     registry,
     released,
-    runs,
     resume,
+    runs,
     search,
     search_runs,
     series,
     trash,
     views,
+    webhooks,
 )
 from runlore.store.sql.database import Database, Transaction
 from runlore.store.sql.forks import door, stores
@@ -49,7 +51,8 @@ from runlore.store.sql.sqlite import SqliteDatabase
 # Importing a module of handlers registers them.
 HANDLER_MODULES = (
     bulk_edits, columns, compare, copies, dashboard, delivery, events, experiments, export, groups, histograms, inputs,
-    logged_models, metrics, notes, purge, registry, released, resume, runs, search, search_runs, series, trash, views,
+    logged_models, metrics, notes, outbox, purge, registry, released, resume, runs, search, search_runs, series, trash, views,
+    webhooks,
 )  # fmt: skip
 
 Reply = TypeVar("Reply")

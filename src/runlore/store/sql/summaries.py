@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from runlore.api.metrics import LogMetric
 from runlore.api.runs import MetricPoint
+from runlore.store.sql.alerts import watch_metrics
 from runlore.store.sql.database import Row, Transaction
 
 Point = MetricPoint | LogMetric
@@ -211,6 +212,7 @@ def read_summaries(db: Transaction, run_key: int, keys: Iterable[str]) -> dict[s
 
 def write_summaries(db: Transaction, run_key: int, summaries: dict[str, Summary]) -> None:
     """Write summaries that changed, and settle them."""
+    watch_metrics(db, run_key, summaries)
     batches: dict[str, list[tuple[Any, ...]]] = {_INSERT: [], _UPDATE_LAST: [], _UPDATE_EXTREMES: [], _UPDATE_REST: []}
     for key, s in summaries.items():
         if s.first is not None:

@@ -17,6 +17,7 @@ from runlore.api.operation import Operation
 from runlore.api.registry import CreateModelVersion, CreateRegisteredModel, RenameRegisteredModel
 from runlore.api.runs import CreateRun, LogBatch, UpdateRun
 from runlore.api.trash import MoveRuns, PurgeTrash
+from runlore.store.outbox import OUTBOX
 
 Kind = Literal["run", "experiment", "registered_model", "logged_model", "other"]
 
@@ -44,8 +45,8 @@ _CREATED, _LIFECYCLE, _METRICS = _parts("created"), _parts("lifecycle"), _parts(
 
 PARTS: dict[str, frozenset[str]] = {
     "UpdateRun": _parts("status"),
-    "DeleteRun": _LIFECYCLE,
     "ResumeRun": _parts("status", "params"),
+    "DeleteRun": _LIFECYCLE,
     "RestoreRun": _LIFECYCLE,
     "LogParam": _parts("params"),
     "SetTag": _parts("tags"),
@@ -80,7 +81,7 @@ PARTS: dict[str, frozenset[str]] = {
 }
 """What the operation of this name changes of its object, where that is always the same."""
 
-_SILENT = frozenset({"ForgetReleasedFiles"})  # what nobody sees
+_SILENT = frozenset({"ForgetReleasedFiles", *(kind.__name__ for kind in OUTBOX)})  # what nobody sees
 _ANYTHING: dict[str, frozenset[str]] = {
     "run": _parts("status", "metrics", "params", "tags", "inputs", "models"),
     "experiment": _parts("name", "tags"),
@@ -102,6 +103,8 @@ def _named(operation: Operation[Any], reply: Any) -> Iterable[Touch]:
     if hasattr(reply, "run_ids"):  # the reply knows best which runs were changed
         return _many_runs(reply.run_ids, _LIFECYCLE | PARTS["SetTag"])
     need = operation.route.needs
+    if need.kind == "webhook":
+        return (Touch("other", "webhooks", _parts("webhooks")),)
     if need.kind == "saved_view" or name.endswith("SavedView"):
         return (Touch("other", "views", _parts("views")),)
     if need.kind == "server" or need.field is None:
