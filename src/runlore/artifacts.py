@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 from runlore.client import RunloreClient
 from runlore.client.artifacts import local_directory
 from runlore.client.images import pillow_image
+from runlore.client.progress import Progress
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound
 
@@ -44,7 +45,8 @@ def download_artifacts(
     if local is not None and dst_path is None:
         return str(local)
     blobs, name = _parent(RunloreClient(tracking_uri, registry_uri), uri, local)
-    return str(blobs.download(ArtifactPath(name), local_directory(dst_path)))
+    with Progress(f"Downloading {name or uri}") as progress:
+        return str(blobs.download(ArtifactPath(name), local_directory(dst_path), progress))
 
 
 def list_artifacts(
@@ -60,7 +62,7 @@ def list_artifacts(
     if artifact_uri is None and run_id is not None:
         return client.list_artifacts(run_id, artifact_path)
     blobs, name = _parent(client, _uri(artifact_uri, run_id, artifact_path), None)
-    return blobs.list(ArtifactPath(name))
+    return blobs.described(ArtifactPath(name))
 
 
 def load_text(artifact_uri: str) -> str:

@@ -108,12 +108,16 @@ ODD_BUT_FINE = [
 ]
 
 
+def without_digest(info: FileInfo) -> FileInfo:
+    return FileInfo(path=info.path, is_dir=info.is_dir, file_size=info.file_size)
+
+
 @pytest.mark.parametrize("chunks", [[], [b""], [b"x"], [b"ab", b"", b"cd"]], ids=["nothing", "empty", "one byte", "chunks"])
 def test_small_files_come_back(blobs: BlobTree, chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
     assert blobs.write(P("d/file"), iter(chunks)) == len(whole)
     assert content(blobs, "d/file") == whole
-    assert blobs.stat(P("d/file")) == FileInfo(path="d/file", is_dir=False, file_size=len(whole))
+    assert without_digest(blobs.stat(P("d/file"))) == FileInfo(path="d/file", is_dir=False, file_size=len(whole))
 
 
 def test_a_large_file_streams_through_bounded_memory(bounded_blobs: BlobTree, tmp_path: Path) -> None:
@@ -141,7 +145,7 @@ def test_a_large_file_streams_through_bounded_memory(bounded_blobs: BlobTree, tm
 def test_listing_shows_one_level_sorted(blobs: BlobTree) -> None:
     for path in ("b", "a/x", "a/deep/y", "ab", "a.txt"):
         blobs.write(P(path), [path.encode()])
-    assert blobs.list(P("")) == [
+    assert [without_digest(info) for info in blobs.list(P(""))] == [
         FileInfo(path="a", is_dir=True),
         FileInfo(path="a.txt", is_dir=False, file_size=5),
         FileInfo(path="ab", is_dir=False, file_size=2),

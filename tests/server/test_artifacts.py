@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.server.live import House
 from tests.server.wire import API, FILES, Connection
+
+from runlore.blobs.digest import INDEX
 
 CONTENT = bytes(range(256)) * 10_000
 
@@ -24,7 +27,8 @@ def stored(house: House) -> str:
 
 def staged(house: House) -> list[str]:
     """Files that lie under the artifact directory, finished or not."""
-    return sorted(str(path.relative_to(house.artifacts)) for path in house.artifacts.rglob("*") if path.is_file())
+    found = (path for path in house.artifacts.rglob("*") if path.is_file() and path.name != INDEX)
+    return sorted(str(path.relative_to(house.artifacts)) for path in found)
 
 
 @pytest.mark.parametrize("prefix", ["/api/2.0/", "/ajax-api/2.0/"])
@@ -109,7 +113,7 @@ def test_listing(house: House, stored: str) -> None:
     listed = house.ask("GET", f"{FILES}?path=0/some").json()["files"]
     assert listed == [
         {"path": "deep", "is_dir": True},
-        {"path": "file.bin", "is_dir": False, "file_size": len(CONTENT)},
+        {"path": "file.bin", "is_dir": False, "file_size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()},
     ]
     assert house.ask("GET", FILES).json()["files"] == [{"path": "0", "is_dir": True}]
     for nothing in ("missing", "0/some/file.bin"):
@@ -157,10 +161,11 @@ def test_a_file_over_a_directory_is_refused(house: House, stored: str) -> None:
 def test_files_of_runs(house: House) -> None:
     run_id = house.new_run()
     house.ask("PUT", f"{FILES}/0/{run_id}/artifacts/model/MLmodel", body=b"flavors: {}")
+    digest = hashlib.sha256(b"flavors: {}").hexdigest()
     listed = house.ask("GET", f"{API}artifacts/list?run_id={run_id}&run_uuid={run_id}").json()
     assert listed == {"root_uri": f"mlflow-artifacts:/0/{run_id}/artifacts", "files": [{"path": "model", "is_dir": True}]}
     listed = house.ask("GET", f"{API}artifacts/list?run_id={run_id}&path=model").json()
-    assert listed["files"] == [{"path": "model/MLmodel", "is_dir": False, "file_size": 11}]
+    assert listed["files"] == [{"path": "model/MLmodel", "is_dir": False, "file_size": 11, "sha256": digest}]
     for name in ("run_id", "run_uuid"):
         assert house.ask("GET", f"/get-artifact?{name}={run_id}&path=model/MLmodel").body == b"flavors: {}"
     assert house.ask("GET", f"/get-artifact?run_id={run_id}&run_uuid={'0' * 32}&path=model/MLmodel").status == 400

@@ -11,6 +11,7 @@ import pytest
 from tests.server.live import House
 from tests.server.wire import Answer
 
+from runlore.blobs.digest import INDEX
 from runlore.blobs.uploads import STALE_SECONDS
 from runlore.server.signatures import Signatures, Signed
 
@@ -44,7 +45,8 @@ def send(house: House, address: str, body: bytes) -> str:
 
 
 def files(house: House) -> list[str]:
-    return sorted(str(path.relative_to(house.artifacts)) for path in house.artifacts.rglob("*") if path.is_file())
+    found = (path for path in house.artifacts.rglob("*") if path.is_file() and path.name != INDEX)
+    return sorted(str(path.relative_to(house.artifacts)) for path in found)
 
 
 def test_a_file_of_parts(house: House) -> None:

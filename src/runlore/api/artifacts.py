@@ -18,6 +18,7 @@ _FilePath = Annotated[str, Meta(min_length=1, max_length=1_024)]
 _Part = Annotated[str, Meta(min_length=1, max_length=255)]
 _ForeignPath = Annotated[str, Meta(min_length=1, max_length=8_192, description="a path on the client's machine")]
 _UploadId = Annotated[str, Meta(pattern=r"^[0-9a-f]{42}\.[0-9a-f]{32}\Z", description="an upload's id")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256 of the content, in hexadecimal digits")]
 _Expiration = Annotated[int, Meta(ge=1, le=604_800, description="seconds")]
 
 
@@ -94,6 +95,16 @@ class UploadedPart(Value):
     part_number: Annotated[int, Meta(ge=1, le=10_000)]
     etag: Annotated[str, Meta(max_length=256)] | None = None
     url: Annotated[str, Meta(max_length=8_192)] | None = None
+
+
+class OpenedUpload(Entity):
+    """What the server has of a file. `whole`: the file is there, nothing is to be sent. Otherwise its parts have `part_size`
+    bytes each (the last one what is left), are numbered from 1, and those in `arrived` need not be sent again."""
+
+    upload_id: str
+    part_size: int
+    arrived: list[int] = field(default_factory=list)
+    whole: bool = False
 
 
 class FileAddress(Entity):
@@ -193,6 +204,35 @@ class AbortMultipartUpload(Operation[Empty]):
     upload_id: _UploadId
 
 
+class OpenUpload(Operation[OpenedUpload]):
+    """Begin to send the file `experiment_id/path` in parts (`UploadPart`), or go on with it.
+
+    An upload is known by path, size and digest: whoever sends the same file again, after whatever interruption, gets the same
+    upload, for two days. Nothing is visible before `CompleteUpload`.
+    """
+
+    route = Route("POST", "uploads/open", needs=Edit("experiment_id"), base="v1")
+    experiment_id: _Part
+    path: _FilePath
+    size: Annotated[int, Meta(ge=1, le=1 << 46)]
+    sha256: _Sha256
+
+
+class CompleteUpload(Operation[Empty]):
+    """Make the file of its parts: it becomes visible now, whole, when its digest is right. Doing it again is harmless.
+
+    404 when a part is missing: open the upload again to learn which. 400 when the digest is another one; then nothing of the
+    upload is kept.
+    """
+
+    route = Route("POST", "uploads/complete", needs=Edit("experiment_id"), base="v1")
+    experiment_id: _Part
+    path: _FilePath
+    upload_id: _UploadId
+    size: Annotated[int, Meta(ge=1, le=1 << 46)]
+    sha256: _Sha256
+
+
 class GetFileAddress(Operation[FileAddress]):
     """An address for the file `experiment_id/path`, valid for an hour: the object store's own where it can sign one."""
 
@@ -240,14 +280,24 @@ FILE_ROUTES = (
         "GET",
         "/api/2.0/mlflow-artifacts/artifacts/{path}",
         View("path", kind="experiment"),
-        "The bytes of one file. The first part of the path is the experiment. One `Range` is honoured.",
+        "The bytes of one file. The first part of the path is the experiment. One `Range` is honoured; `Repr-Digest` says the "
+        "SHA-256 of the whole file where it is known.",
     ),
     FileRoute(
         "UploadArtifact",
         "PUT",
         "/api/2.0/mlflow-artifacts/artifacts/{path}",
         Edit("path", kind="experiment"),
-        "Store the body as one file, replacing one of that name. The file appears when it is whole.",
+        "Store the body as one file, replacing one of that name. The file appears when it is whole, and when it has the SHA-256 "
+        "that the header `Repr-Digest` says, if there is one.",
+    ),
+    FileRoute(
+        "UploadPart",
+        "PUT",
+        "/api/v1/uploads/{upload_id}/{part}/{path}",
+        Edit("path", kind="experiment"),
+        "Store the body as one part of the upload that `OpenUpload` has begun for this path. The first part of the path is the "
+        "experiment.",
     ),
     FileRoute(
         "DeleteArtifact",

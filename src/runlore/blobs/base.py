@@ -16,6 +16,24 @@ from runlore.exceptions import InvalidParameter
 
 Advance = Callable[[int], object]
 """Hears of bytes that have been transferred."""
+
+
+Files = list[FileInfo]
+"""A directory's content; a name of its own because the stores have a method called `list`."""
+
+
+class Meter(Protocol):
+    """Watches a transfer. Called from several threads."""
+
+    def expect(self, size: int) -> None:
+        """So many bytes will go, in all."""
+        ...
+
+    def advance(self, size: int) -> None:
+        """So many bytes more have gone, or need not go because they are there."""
+        ...
+
+
 MAX_PART_BYTES = 255
 MAX_PATH_BYTES = 1_024
 
@@ -88,12 +106,21 @@ class BlobStore(Protocol):
     size of a file. A path that does not exist raises `NotFound`; listing one gives an empty list.
     """
 
-    def list(self, path: ArtifactPath) -> list[FileInfo]:
-        """Files and directories directly under `path`, sorted, with paths relative to this store's root."""
+    def list(self, path: ArtifactPath) -> Files:
+        """Files and directories directly under `path`, sorted, with paths relative to this store's root. Digests are there only
+        where they cost nothing."""
         ...
 
     def stat(self, path: ArtifactPath) -> FileInfo:
         """Size and kind of one path."""
+        ...
+
+    def described(self, path: ArtifactPath) -> Files:
+        """As `list`, with the SHA-256 of each file where it is known. Costs a look at each file in object stores."""
+        ...
+
+    def digest(self, path: ArtifactPath) -> str | None:
+        """The SHA-256 of a file that was noted when it was written: 64 hexadecimal digits; None where it is not known."""
         ...
 
     def tag(self, path: ArtifactPath) -> str | None:
@@ -104,21 +131,26 @@ class BlobStore(Protocol):
         """The bytes of a file from `start` up to, not including, `end`."""
         ...
 
-    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
-        """Store a file, replacing one of that name; returns its size in bytes."""
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes], sha256: str | None = None) -> int:
+        """Store a file, replacing one of that name; returns its size in bytes. With `sha256`, raises `InvalidParameter` and
+        stores nothing when the bytes have another digest."""
         ...
 
     def delete(self, path: ArtifactPath) -> None:
         """Remove a file, or everything under a directory."""
         ...
 
-    def upload(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> None:
+    def upload(self, local: Path, path: ArtifactPath, meter: Meter | None = None) -> None:
         """Store a local file, keeping its name, in the directory `path`, or all files of a local directory (without the
-        directory's own name) in the directory `path`. Symlinks that lead out of the uploaded directory are refused.
+        directory's own name) in the directory `path`, several at a time.
 
-        `advance` is told, from several threads, how many bytes more have gone."""
+        Files whose content is there already are not sent. What is wrong with some files of a directory (unreadable, changed
+        while they were read, links that lead out of it) is raised at the end, as one error; the others are stored."""
         ...
 
-    def download(self, path: ArtifactPath, local: Path) -> Path:
-        """Fetch a file, or everything under a directory, into the directory `local`; returns `local / path`."""
+    def download(self, path: ArtifactPath, local: Path, meter: Meter | None = None) -> Path:
+        """Fetch a file, or everything under a directory, into the directory `local`; returns `local / path`.
+
+        A file appears when it is whole and has the digest that is known of it. What an interrupted call has fetched of a file
+        is not fetched again, and neither is a file that is there already."""
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -88,6 +89,35 @@ class Folder:
         """A descriptor of a new, empty file, open for writing. A name that exists raises `FileExistsError`."""
         return os.open(self._at(name), os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, mode, dir_fd=self._handle)
 
+    def read(self, name: str) -> bytes:
+        """All of a short file."""
+        with os.fdopen(self.open_to_read(name), "rb") as file:
+            return file.read()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Store a short file, replacing one of that name."""
+        temporary = f".{secrets.token_hex(16)}%"
+        with os.fdopen(self.create(temporary, 0o600), "wb") as file:
+            file.write(content)
+        self.replace(temporary, self, name)
+
+    def append(self, name: str, content: bytes) -> int:
+        """Add to the end of a short file in one piece, making it when it is missing; returns its size before."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_WAIT | _NO_FOLLOW
+        self._refuse_link_if_there(name)
+        handle = os.open(self._at(name), flags, 0o600, dir_fd=self._handle)
+        try:
+            before = os.fstat(handle).st_size
+            os.write(handle, content)
+        finally:
+            os.close(handle)
+        return before
+
+    def open_or_create(self, name: str, mode: int) -> int:
+        """A descriptor of a file, open for reading and writing, made when it is missing."""
+        self._refuse_link_if_there(name)
+        return os.open(self._at(name), os.O_RDWR | os.O_CREAT | _NO_WAIT | _NO_FOLLOW, mode, dir_fd=self._handle)
+
     def open_to_lock(self, name: str) -> int:
         """A descriptor of an existing file, open for writing and without waiting."""
         return os.open(self._at(name), os.O_RDWR | _NO_WAIT | _NO_FOLLOW, dir_fd=self._handle)
@@ -153,6 +183,10 @@ class Folder:
     def _refuse_link(self, name: str) -> None:
         if self._handle is None:
             self.stat(name)
+
+    def _refuse_link_if_there(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._refuse_link(name)
 
 
 @contextmanager

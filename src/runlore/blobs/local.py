@@ -18,9 +18,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runlore.blobs.base import ArtifactPath
+from runlore.blobs.base import ArtifactPath, Files, HiddenPath
+from runlore.blobs.digest import Hashed, known_digests, note, version_of
 from runlore.blobs.folder import ATTEMPTS, BY_HANDLE, Folder, walk
-from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
+from runlore.blobs.sources import CHUNK
+from runlore.blobs.tree import BlobTree, byte_range, file_path, not_found, opened
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, Unavailable
 
@@ -31,6 +33,8 @@ except ImportError:  # Windows
 
 STAGING = ".staging%"
 """Holds files that are being written. No `ArtifactPath` can name it: they refuse `%`."""
+Noted = tuple[os.stat_result, str]
+"""What a file was like when it was written, and its SHA-256."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG)
 
 
@@ -72,6 +76,28 @@ class LocalBlobs(BlobTree):
         except OSError as error:
             raise _missing(error, path) from None
 
+    def described(self, path: ArtifactPath) -> Files:
+        path = ArtifactPath(path)
+        try:
+            with self._folder(path) as folder:
+                known = known_digests(folder)
+                kinds = [(name, kind) for name, kind in folder.entries() if _visible(path, name)]
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return []
+            raise
+        found = [_info(path, name, kind, known.get((name, version_of(kind)))) for name, kind in kinds]
+        return sorted(found, key=lambda info: info.path)
+
+    def digest(self, path: ArtifactPath) -> str | None:
+        path = file_path(path)
+        name = path.rpartition("/")[2]
+        try:
+            with self._folder(path.parent) as folder:
+                return known_digests(folder).get((name, version_of(folder.stat(name))))
+        except OSError as error:
+            raise _missing(error, path) from None
+
     def tag(self, path: ArtifactPath) -> str | None:
         path = file_path(path)
         name = path.rpartition("/")[2]
@@ -100,19 +126,22 @@ class LocalBlobs(BlobTree):
                 start += len(chunk)
                 yield chunk
 
-    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes], sha256: str | None = None) -> int:
         path = file_path(path)
-        with self._open_root(make=True) as root, self._staging(root) as staging:
+        noted = self._private and not isinstance(path, HiddenPath)
+        hashed = Hashed(chunks, sha256) if noted or sha256 else None
+        with self.open_root(make=True) as root, self._staging(root) as staging:
             name, handle = _create(staging, 0o600 if self._private else 0o666)
             with os.fdopen(handle, "wb") as file:
                 try:
-                    size = sum(file.write(chunk) for chunk in chunks)
+                    size = sum(file.write(chunk) for chunk in hashed or chunks)
                     file.flush()
                     if self._private:
                         _sync_file(handle)
+                    digest = (os.fstat(handle), hashed.sha256) if hashed and noted else None
                     if fcntl is None:
                         file.close()  # Windows does not rename open files
-                    self._place(root, staging, name, path)
+                    self.place(root, staging, name, path, digest)
                 except BaseException as error:
                     file.close()
                     with suppress(FileNotFoundError):
@@ -124,13 +153,15 @@ class LocalBlobs(BlobTree):
                     raise
         return size
 
-    def _place(self, root: Folder, staging: Folder, name: str, path: ArtifactPath) -> None:
-        """Make a finished file visible under its path."""
+    def place(self, root: Folder, staging: Folder, name: str, path: ArtifactPath, digest: Noted | None = None) -> None:
+        """Make a finished file visible under its path, and keep its digest."""
         *parts, last = path.split("/")
         for attempt in range(ATTEMPTS):
             try:
                 with walk(root, parts, self._directory_mode, self._private) as folder:
                     staging.replace(name, folder, last)
+                    if digest is not None:
+                        note(folder, last, *digest)
                     if self._private:
                         folder.sync()
                     return
@@ -160,7 +191,7 @@ class LocalBlobs(BlobTree):
 
     def sweep(self) -> None:
         """Remove what killed writers left in the staging directory; files that a living process writes stay."""
-        with self._open_root() as root, root.child(STAGING) as staging:
+        with self.open_root() as root, root.child(STAGING) as staging:
             for name in staging.names():
                 with suppress(OSError):
                     if fcntl is None:
@@ -168,8 +199,8 @@ class LocalBlobs(BlobTree):
                         continue
                     handle = staging.open_to_lock(name)
                     try:
-                        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        staging.unlink(name)
+                        if try_lock(handle):
+                            staging.unlink(name)
                     finally:
                         os.close(handle)
 
@@ -177,7 +208,8 @@ class LocalBlobs(BlobTree):
     def _directory_mode(self) -> int:
         return 0o700 if self._private else 0o777
 
-    def _open_root(self, make: bool = False) -> Folder:
+    def open_root(self, make: bool = False) -> Folder:
+        """The directory of this store; with `make`, made when it is missing."""
         if make and not self.root.is_dir():
             self.root.mkdir(mode=self._directory_mode, parents=True, exist_ok=True)
             if self._private:
@@ -187,7 +219,7 @@ class LocalBlobs(BlobTree):
 
     @contextmanager
     def _folder(self, path: ArtifactPath) -> Iterator[Folder]:
-        with self._open_root() as root, walk(root, path.split("/") if path else []) as folder:
+        with self.open_root() as root, walk(root, path.split("/") if path else []) as folder:
             yield folder
 
     @contextmanager
@@ -206,11 +238,19 @@ def _create(staging: Folder, mode: int) -> tuple[str, int]:
         handle = staging.create(name, mode)
         if fcntl is None:
             return name, handle
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(handle).st_nlink:
-                return name, handle
+        if try_lock(handle) and os.fstat(handle).st_nlink:
+            return name, handle
         os.close(handle)
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file for as long as it is open; False when somebody else has. On Windows open files are safe as they are."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _sync_file(handle: int) -> None:
@@ -220,13 +260,13 @@ def _sync_file(handle: int) -> None:
         os.fsync(handle)
 
 
-def _info(parent: ArtifactPath, name: str, kind: os.stat_result) -> FileInfo:
+def _info(parent: ArtifactPath, name: str, kind: os.stat_result, sha256: str | None = None) -> FileInfo:
     path = f"{parent}/{name}" if parent else name
     if stat.S_ISDIR(kind.st_mode):
         return FileInfo(path=path, is_dir=True)
     if not stat.S_ISREG(kind.st_mode):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return FileInfo(path=path, is_dir=False, file_size=kind.st_size)
+    return FileInfo(path=path, is_dir=False, file_size=kind.st_size, sha256=sha256)
 
 
 def _visible(parent: ArtifactPath, name: str) -> bool:

@@ -10,24 +10,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
-from runlore.blobs.base import ArtifactPath, HiddenPath
-from runlore.blobs.tree import CHUNK, BlobTree, Files, byte_range, file_path, not_found, opened
+import msgspec
+
+from runlore.blobs.base import ArtifactPath, Files, HiddenPath
+from runlore.blobs.digest import SHA256, Hashed, sha256_of
+from runlore.blobs.sources import CHUNK
+from runlore.blobs.tree import BlobTree, byte_range, file_path, not_found, opened
 from runlore.entities import FileInfo
-from runlore.exceptions import InvalidParameter, PermissionDenied, Unavailable
+from runlore.exceptions import InvalidParameter, NotFound, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
+    from obstore import Attributes
     from obstore.store import ObjectStore
 
 _PART = 16 << 20
 """Bytes of one part. S3 takes 10,000 parts, so one object can have 156 GiB."""
 _PARTS_AT_ONCE = 2
 """Parts in flight: bounds memory to some 50 MiB a writer."""
+_WHOLE = 6 << 20
+"""Objects up to this size are put in one request, with their digest."""
 _DELETE_BATCH = 1_000
+_DIGEST = "sha256"
+"""The name of the metadata that holds an object's SHA-256 in hexadecimal digits."""
+_LOOKED_AT, _LOOKS_AT_ONCE = 500, 16
+"""Digests are not in lists of objects: those of larger directories are only told for single files."""
 
 
 class ObjectBlobs(BlobTree):
@@ -68,6 +80,38 @@ class ObjectBlobs(BlobTree):
                 return FileInfo(path=path, is_dir=True)
         raise not_found(path)
 
+    def described(self, path: ArtifactPath) -> Files:
+        found = self.list(path)
+        files = [info for info in found if not info.is_dir]
+        if not self._keeps_digests() or len(files) > _LOOKED_AT:
+            return found
+        with ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="runlore-digests") as pool:
+            digests = dict(zip((info.path for info in files), pool.map(self._digest, files), strict=True))
+        return [msgspec.structs.replace(info, sha256=digests.get(info.path)) for info in found]
+
+    def _digest(self, info: FileInfo) -> str | None:
+        try:
+            return self.digest(ArtifactPath(info.path))
+        except NotFound:
+            return None  # deleted meanwhile
+
+    def digest(self, path: ArtifactPath) -> str | None:
+        path = file_path(path)
+        if not self._keeps_digests():
+            return None
+        try:
+            with _explained():
+                found = self._store.get(path, options={"head": True}).attributes.get(_DIGEST)
+        except FileNotFoundError:
+            raise not_found(path) from None
+        return found if isinstance(found, str) and SHA256.fullmatch(found) else None
+
+    def _keeps_digests(self) -> bool:
+        """Whether objects have attributes."""
+        from obstore.store import LocalStore
+
+        return not isinstance(self._store, LocalStore)
+
     def tag(self, path: ArtifactPath) -> str | None:
         try:
             with _explained():
@@ -99,16 +143,33 @@ class ObjectBlobs(BlobTree):
                 for offset in range(0, len(view), CHUNK):
                     yield bytes(view[offset : offset + CHUNK])
 
-    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes], sha256: str | None = None) -> int:
         import obstore
 
         # Not obstore.put(iterator): it runs the iterator inside its event loop, where reading from another store panics.
         path = file_path(path)
+        stream = iter(Hashed(chunks, sha256))
+        head = bytearray()
+        for chunk in stream:
+            head += chunk
+            if len(head) > _WHOLE:
+                break
+        else:
+            with _explained():
+                content = bytes(head)
+                self._store.put(path, content, attributes=self._attributes(sha256_of([content])))
+            return len(head)
         with (
             _explained(),
-            obstore.open_writer(self._store, path, buffer_size=_PART, max_concurrency=_PARTS_AT_ONCE) as writer,
+            obstore.open_writer(
+                self._store, path, buffer_size=_PART, max_concurrency=_PARTS_AT_ONCE, attributes=self._attributes(sha256)
+            ) as writer,
         ):
-            return sum(writer.write(chunk) for chunk in chunks)
+            return sum(writer.write(chunk) for chunk in chain([bytes(head)], stream))
+
+    def _attributes(self, sha256: str | None) -> Attributes | None:
+        """What an object says of itself. The digest of a large one has to be known beforehand."""
+        return {_DIGEST: sha256} if sha256 is not None and self._keeps_digests() else None
 
     def delete(self, path: ArtifactPath) -> None:
         path = ArtifactPath(path)

@@ -1,31 +1,21 @@
 """What every blob store does the same way: whole directories up and down, and a store seen from one of its directories.
 
-Each store brings `list`, `stat`, `read`, `write` and `delete`; the rest follows from them here.
+Each store brings `list`, `stat`, `read`, `write` and `delete`; the rest follows from them here and in `directories.py`.
 """
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
-from runlore.blobs.base import Advance, ArtifactPath
+import msgspec
+
+from runlore.blobs.base import Advance, ArtifactPath, Files, Meter
+from runlore.blobs.directories import download, upload
+from runlore.blobs.sources import open_source
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound
-
-CHUNK = 1 << 18
-"""Bytes read at once: large enough for full speed on disks and networks, small enough for thousands of streams."""
-_PARALLEL = 4
-_BATCH = 64
-
-Item = TypeVar("Item")
-Files = list[FileInfo]
-"""A directory's content; a name of its own because the stores have a method called `list`."""
 
 
 class BlobTree(ABC):
@@ -44,7 +34,7 @@ class BlobTree(ABC):
         """See `BlobStore.read`. A missing file raises here, not at the first chunk."""
 
     @abstractmethod
-    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes], sha256: str | None = None) -> int:
         """See `BlobStore.write`."""
 
     @abstractmethod
@@ -55,36 +45,27 @@ class BlobTree(ABC):
         """See `BlobStore.tag`. Stores that know more than a size override this."""
         return None
 
+    def described(self, path: ArtifactPath) -> Files:
+        """See `BlobStore.described`. Stores that keep digests override this."""
+        return self.list(path)
+
+    def digest(self, path: ArtifactPath) -> str | None:
+        """See `BlobStore.digest`. Stores that keep digests override this."""
+        return None
+
     def write_file(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> int:
-        """Store one local file; returns its size. Stores that can use a length or start again override this."""
-        with local.open("rb") as file:
-            return self.write(path, counted(iter(lambda: file.read(CHUNK), b""), advance))
+        """Store one local file; returns its size. Raises `SourceError` when the local file is at fault. Stores that can send a
+        file in parts override this."""
+        with open_source(local) as source:
+            return self.write(path, source.chunks(advance=advance))
 
-    def upload(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> None:
-        """See `BlobStore.upload`. A file keeps its name under `path`; names are brought to Unicode normal form C."""
-        local, path = Path(local), ArtifactPath(path)
-        if not local.exists():
-            raise NotFound(f"There is no file or directory {os.fspath(local)!r} to upload.")
-        if not local.is_dir():
-            self.write_file(local.resolve(), path.child(_artifact_name(local.name)), advance)
-            return
-        _in_parallel(
-            lambda pair: self.write_file(pair[1], path.child(pair[0]), advance),
-            _local_files(local.resolve(), "", (local.resolve(),)),
-        )
+    def upload(self, local: Path, path: ArtifactPath, meter: Meter | None = None) -> None:
+        """See `BlobStore.upload`. Names are brought to Unicode normal form C."""
+        upload(self, Path(local), ArtifactPath(path), meter)
 
-    def download(self, path: ArtifactPath, local: Path) -> Path:
-        """See `BlobStore.download`. Existing files are replaced; links inside `local` are never followed."""
-        from runlore.blobs.local import LocalBlobs  # local.py needs this module
-
-        path, into = ArtifactPath(path), LocalBlobs(Path(local), private=False)
-        target = Path(local) / path
-        if self.stat(path).is_dir:
-            target.mkdir(parents=True, exist_ok=True)
-            _in_parallel(lambda file: into.write(file, self.read(file)), self.files(path))
-        else:
-            into.write(path, self.read(path))
-        return target
+    def download(self, path: ArtifactPath, local: Path, meter: Meter | None = None) -> Path:
+        """See `BlobStore.download`. Links inside `local` are never followed."""
+        return download(self, ArtifactPath(path), Path(local), meter)
 
     def files(self, path: ArtifactPath) -> Iterator[ArtifactPath]:
         """Every file under a directory, depth first."""
@@ -121,8 +102,14 @@ class Subtree(BlobTree):
     def read(self, path: ArtifactPath, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return self.whole.read(self._below(file_path(path)), start, end)
 
-    def write(self, path: ArtifactPath, chunks: Iterable[bytes]) -> int:
-        return self.whole.write(self._below(file_path(path)), chunks)
+    def described(self, path: ArtifactPath) -> Files:
+        return [self._inside(info) for info in self.whole.described(self._below(path))]
+
+    def digest(self, path: ArtifactPath) -> str | None:
+        return self.whole.digest(self._below(file_path(path)))
+
+    def write(self, path: ArtifactPath, chunks: Iterable[bytes], sha256: str | None = None) -> int:
+        return self.whole.write(self._below(file_path(path)), chunks, sha256)
 
     def write_file(self, local: Path, path: ArtifactPath, advance: Advance | None = None) -> int:
         return self.whole.write_file(local, self._below(file_path(path)), advance)
@@ -134,21 +121,7 @@ class Subtree(BlobTree):
         return self.prefix.child(ArtifactPath(path))
 
     def _inside(self, info: FileInfo) -> FileInfo:
-        path = info.path.removeprefix(self.prefix).removeprefix("/")
-        return FileInfo(path=path, is_dir=info.is_dir, file_size=info.file_size)
-
-
-def counted(chunks: Iterator[bytes], advance: Advance | None) -> Iterator[bytes]:
-    """The same chunks; `advance` is told the size of each when the next one is asked for."""
-    if advance is None:
-        return chunks
-    return _told(chunks, advance)
-
-
-def _told(chunks: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-        advance(len(chunk))
+        return msgspec.structs.replace(info, path=info.path.removeprefix(self.prefix).removeprefix("/"))
 
 
 def file_path(path: ArtifactPath) -> ArtifactPath:
@@ -178,40 +151,3 @@ def opened(stream: Iterator[bytes]) -> Iterator[bytes]:
 def not_found(path: str) -> NotFound:
     """The error for a path that does not exist."""
     return NotFound(f"No such artifact: '{path}'")
-
-
-def _in_parallel(work: Callable[[Item], object], items: Iterable[Item]) -> None:
-    """Do `work` on each item, a few at a time; the first failure ends it and is raised."""
-    rest = iter(items)
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="runlore-files") as pool:
-        while batch := list(islice(rest, _BATCH)):
-            for future in [pool.submit(work, item) for item in batch]:
-                future.result()
-
-
-def _local_files(directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
-    """Artifact path and real path of each file; `above` are the real directories on the way here, to end link cycles."""
-    taken: set[str] = set()
-    for entry in sorted(directory.iterdir()):
-        name = _artifact_name(entry.name)
-        if name in taken:
-            raise InvalidParameter(f"Two files in {os.fspath(directory)!r} have the name {name!r} in Unicode normal form C.")
-        taken.add(name)
-        real = entry.resolve()
-        if entry.is_symlink() and not real.is_relative_to(above[0]):
-            raise InvalidParameter(
-                f"Refused to upload {os.fspath(entry)!r}: the link leads out of the directory, to {os.fspath(real)!r}. "
-                "Copy the file in its place, or upload the target by itself."
-            )
-        if real.is_dir():
-            if real in above:
-                raise InvalidParameter(f"Refused to upload {os.fspath(entry)!r}: the link leads to a directory above itself.")
-            yield from _local_files(real, f"{prefix}{name}/", (*above, real))
-        elif real.is_file():
-            yield f"{prefix}{name}", real
-        else:
-            raise InvalidParameter(f"Refused to upload {os.fspath(entry)!r}: it is neither a file nor a directory.")
-
-
-def _artifact_name(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -7,6 +7,7 @@ after two days, by whoever begins the next upload.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -31,6 +32,8 @@ _PLACE = HiddenPath(".uploads%")
 _ID = re.compile(r"(?P<time>[0-9a-f]{10})[0-9a-f]{32}")
 _DONE = "done"
 
+LEAST_PART, MOST_PART = 1 << 20, 8 << 20
+
 Method = Literal["GET", "PUT"]
 Part = tuple[int, str]
 """The number of a part, and the tag that `write_part` gave; an empty tag is not compared."""
@@ -54,6 +57,21 @@ class Uploads:
     def begin(self) -> str:
         """The id of a new upload. Costs nothing until its first part arrives."""
         return f"{int(time.time()):010x}{secrets.token_hex(16)}"
+
+    def resume(self, what: str) -> str:
+        """The id of the upload of a certain content to a certain place, told apart by `what`: that of an earlier call as
+        long as it lies here, else a new one."""
+        known = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        names = (entry.path.rpartition("/")[2] for entry in self._tree.list(_PLACE))
+        for name in sorted((name for name in names if name[10:] == known and not _is_old(name)), reverse=True):
+            return name
+        return f"{int(time.time()):010x}{known}"
+
+    def sizes(self, upload: str) -> dict[int, int]:
+        """Number -> bytes of the parts that have arrived."""
+        place = HiddenPath(self.place(upload, 1).rpartition("/")[0])
+        named = ((entry.path.rpartition("/")[2], entry.file_size or 0) for entry in self._tree.list(place))
+        return {int(name): size for name, size in named if re.fullmatch("[0-9]{5}", name)}
 
     def place(self, upload: str, number: int) -> HiddenPath:
         """Where a part lies. Raises `InvalidParameter` for what is no id, `NotFound` for one that is too old."""
@@ -93,12 +111,42 @@ class Uploads:
                 with suppress(NotFound):
                     self._tree.delete(self.place(upload, number))
 
+    def complete_checked(self, upload: str, path: ArtifactPath, count: int, sha256: str) -> None:
+        """As `complete`, with all of `count` parts and a digest, leaving nothing of the upload behind.
+
+        Raises `NotFound` for a part that is missing, `InvalidParameter` when the digest is another one.
+        """
+        with self._alone(upload):
+            if self.is_there(path, sha256):
+                self._forget(upload)
+                return
+            numbers = range(1, count + 1)
+            arrived = self.sizes(upload)
+            if missing := [number for number in numbers if number not in arrived]:
+                raise NotFound(f"Part {missing[0]} of {count} has not arrived. Open the upload again.")
+            try:
+                self._tree.write(path, self._bytes(upload, [(number, "") for number in numbers]), sha256)
+            except InvalidParameter:
+                self._forget(upload)  # one of them is wrong, and nobody knows which
+                raise
+            self._forget(upload)
+
+    def is_there(self, path: ArtifactPath, sha256: str) -> bool:
+        """Whether a file with that content is there."""
+        try:
+            return self._tree.digest(path) == sha256
+        except NotFound:
+            return False
+
+    def _forget(self, upload: str) -> None:
+        with suppress(NotFound):
+            self._tree.delete(HiddenPath(self.place(upload, 1).rpartition("/")[0]))
+
     def abort(self, upload: str) -> None:
         """Forget an upload. One that is not known, or complete, is left as it is."""
-        place = HiddenPath(self.place(upload, 1).rpartition("/")[0])
+        place = self.place(upload, 1).rpartition("/")[0]
         if not self._exists(HiddenPath(f"{place}/{_DONE}")):
-            with suppress(NotFound):
-                self._tree.delete(place)
+            self._forget(upload)
 
     def sweep(self) -> int:
         """Remove what was given up, and what is left of uploads that are complete; returns how many that were."""
@@ -137,6 +185,13 @@ class Uploads:
             busy = self._busy.setdefault(upload, _Busy())
         with busy.lock:
             yield
+
+
+def part_size(size: int) -> int:
+    """Bytes of each part of a file: small against the whole, since what is under way when a connection breaks is sent again,
+    and large enough that there are not too many."""
+    wanted = min(MOST_PART, max(LEAST_PART, size >> 7))
+    return 1 << (max(wanted, -(-size // MAX_PARTS)) - 1).bit_length()
 
 
 def _age(found: re.Match[str]) -> float:

@@ -18,7 +18,7 @@ from runlore.api.logged_models import GetLoggedModel, SearchLoggedModels
 from runlore.api.registry import GetLatestVersions, GetModelVersionByAlias, GetModelVersionDownloadUri
 from runlore.api.runs import GetRun
 from runlore.blobs.base import ArtifactPath
-from runlore.blobs.http import HttpBlobs
+from runlore.blobs.http import PATIENCE_SECONDS, HttpBlobs
 from runlore.blobs.local import LocalBlobs
 from runlore.blobs.object import ObjectBlobs
 from runlore.blobs.reference import ModelReference, RunReference, VersionReference, parse_reference
@@ -32,19 +32,20 @@ PROXIED = "mlflow-artifacts"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
-def open_blobs(artifact_uri: str, store: Store, *, foreign: bool = False) -> BlobTree:
+def open_blobs(artifact_uri: str, store: Store, *, foreign: bool = False, patience: float = PATIENCE_SECONDS) -> BlobTree:
     """The files at an artifact URI of `store`, as a blob store of their own.
 
     Accepted are `mlflow-artifacts:/…` and URIs inside the store's own artifact root. Other object-store URIs are opened,
     with the credentials of this process, only when `foreign` is set: a client may, a server must not, since its callers
-    choose these URIs. Local paths and other `file:` URIs are never accepted.
+    choose these URIs. Local paths and other `file:` URIs are never accepted. Behind a server, what fails is tried again until
+    nothing has got on for `patience` seconds.
     """
     root = store.artifact_root.rstrip("/")
     if artifact_uri == root or artifact_uri.startswith(root + "/"):
-        return open_root(store).under(ArtifactPath(artifact_uri[len(root) + 1 :]))
+        return open_root(store, patience).under(ArtifactPath(artifact_uri[len(root) + 1 :]))
     scheme, path = split_uri(artifact_uri)
     if scheme == PROXIED:
-        return open_root(store).under(path)
+        return open_root(store, patience).under(path)
     if not foreign:
         raise InvalidParameter(
             f"Refused to open {artifact_uri!r}: it is outside the artifact root. Files there can be read by clients with "
@@ -58,10 +59,10 @@ def is_own(artifact_uri: str, store: Store) -> bool:
     return artifact_uri.startswith((f"{PROXIED}:", store.artifact_root.rstrip("/") + "/"))
 
 
-def open_root(store: Store) -> BlobTree:
+def open_root(store: Store, patience: float = PATIENCE_SECONDS) -> BlobTree:
     """All files that belong to a store: what `mlflow-artifacts:/` stands for."""
     if isinstance(store, HttpStore):
-        return HttpBlobs(store.artifact_root, store.connections, store.headers)
+        return HttpBlobs(store.artifact_root, store.connections, store.headers, store.call, patience)
     return _root(store.artifact_root, os.getpid())
 
 

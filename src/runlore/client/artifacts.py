@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runlore.client.base import ClientBase
-from runlore.client.progress import Progress, size_of
+from runlore.client.progress import Progress
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, MissingDependency
 
@@ -27,7 +27,7 @@ class ArtifactsClient(ClientBase):
         """Files and directories directly under `path`, sorted."""
         from runlore.blobs.base import ArtifactPath
 
-        return self._files(run_id).list(ArtifactPath(path or ""))
+        return self._files(run_id).described(ArtifactPath(path or ""))
 
     def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
         """Fetch a file, or everything under a directory, into the local directory `dst_path`; returns the local path.
@@ -36,7 +36,8 @@ class ArtifactsClient(ClientBase):
         """
         from runlore.blobs.base import ArtifactPath
 
-        return str(self._files(run_id).download(ArtifactPath(path or ""), local_directory(dst_path)))
+        with Progress(f"Downloading {PurePosixPath(path or run_id).name}") as progress:
+            return str(self._files(run_id).download(ArtifactPath(path or ""), local_directory(dst_path), progress))
 
     def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Store one local file, or a directory under its own name, under the directory `artifact_path`."""
@@ -95,8 +96,8 @@ class ArtifactsClient(ClientBase):
         from runlore.blobs.base import ArtifactPath
 
         files = self._files(run_id)
-        with Progress(f"Uploading {local.name}", size_of(local)) as progress:
-            files.upload(local, ArtifactPath("" if artifact_path == "." else artifact_path), progress.advance)
+        with Progress(f"Uploading {local.name}") as progress:
+            files.upload(local, ArtifactPath("" if artifact_path == "." else artifact_path), progress)
 
     def _write(self, run_id: str, artifact_file: str, content: bytes) -> None:
         from runlore.blobs.base import ArtifactPath

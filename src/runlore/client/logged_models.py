@@ -19,6 +19,7 @@ from runlore.api.logged_models import (
     SetLoggedModelTags,
 )
 from runlore.client.base import ClientBase, PagedList, key_text, param_text, tag_pairs
+from runlore.client.progress import Progress
 from runlore.entities import FileInfo, LoggedModel, LoggedModelParameter, LoggedModelTag
 from runlore.exceptions import InvalidParameter
 
@@ -116,12 +117,14 @@ class LoggedModelsClient(ClientBase):
         """Files and directories directly under `path`."""
         from runlore.blobs.base import ArtifactPath
 
-        return self._blobs(self.get_logged_model(model_id).artifact_location).list(ArtifactPath(path or ""))
+        return self._blobs(self.get_logged_model(model_id).artifact_location).described(ArtifactPath(path or ""))
 
     def _upload_to_model(self, model_id: str, local: Path, artifact_path: str | None) -> None:
         from runlore.blobs.base import ArtifactPath
 
-        self._blobs(self.get_logged_model(model_id).artifact_location).upload(local, ArtifactPath(artifact_path or ""))
+        blobs = self._blobs(self.get_logged_model(model_id).artifact_location)
+        with Progress(f"Uploading {local.name}") as progress:
+            blobs.upload(local, ArtifactPath(artifact_path or ""), progress)
 
 
 def _params(params: Mapping[str, Any] | None) -> list[LoggedModelParameter]:

@@ -135,8 +135,10 @@ class Run(Entity):
 
 
 class FileInfo(Entity):
-    """An artifact: its path relative to the artifact root, and its size in bytes unless it is a directory."""
+    """An artifact: its path relative to the artifact root, and its size in bytes unless it is a directory. `sha256` is the
+    digest of its content in hexadecimal digits, where it was noted when the file was stored."""
 
     path: str
     is_dir: bool
     file_size: int | None = None
+    sha256: str | None = None

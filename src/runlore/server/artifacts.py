@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
 
+import msgspec
+
 from runlore.api.artifacts import (
     FILE_ROUTES,
     FileRoute,
@@ -34,6 +36,7 @@ from runlore.api.operation import PREFIXES, Operation, encode
 from runlore.api.registry import GetModelVersionDownloadUri
 from runlore.api.runs import GetRun
 from runlore.blobs.base import ArtifactPath
+from runlore.blobs.digest import from_header, to_header
 from runlore.blobs.earlier import knows_no_logged_models, place_of
 from runlore.blobs.sweep import measure, remove_released
 from runlore.blobs.tree import BlobTree
@@ -123,8 +126,8 @@ class Artifacts:
     async def _list_root(self, request: Request) -> Reply:
         operation: ListProxiedArtifacts = await read_operation(ListProxiedArtifacts, self._access, request)
         path = await self._as_meant(ArtifactPath(operation.path), request)
-        found = await self.run(lambda: open_root(self._store).list(path))
-        names = [FileInfo(path=info.path.rpartition("/")[2], is_dir=info.is_dir, file_size=info.file_size) for info in found]
+        found = await self.run(lambda: open_root(self._store).described(path))
+        names = [msgspec.structs.replace(info, path=info.path.rpartition("/")[2]) for info in found]
         return json_reply(encode(FilesReply(files=names)))
 
     async def _list_run(self, request: Request) -> Reply:
@@ -140,7 +143,7 @@ class Artifacts:
         return await self._list(model.model.info.artifact_uri, path)
 
     async def _list(self, uri: str, path: ArtifactPath) -> Reply:
-        files = await self.run(lambda: open_blobs(uri, self._store).list(path))
+        files = await self.run(lambda: open_blobs(uri, self._store).described(path))
         return json_reply(encode(RunFilesReply(root_uri=uri, files=files)))
 
     # -- whole directories -------------------------------------------------------------------------------------------------
@@ -186,7 +189,8 @@ class Artifacts:
 
     async def _upload(self, route: FileRoute, request: Request) -> Reply:
         path = self._proxied_path(route, request)
-        await self.take(request, lambda chunks: open_root(self._store).write(path, chunks))
+        sha256 = _expected(request)
+        await self.take(request, lambda chunks: open_root(self._store).write(path, chunks, sha256))
         return json_reply(b"{}")
 
     async def _upload_to_run(self, route: FileRoute, request: Request) -> Reply:
@@ -254,16 +258,18 @@ class Artifacts:
         if not path:
             raise InvalidParameter("A file needs a name: the artifact path is empty.")
 
-        def look() -> tuple[BlobTree, FileInfo, str | None]:
+        def look() -> tuple[BlobTree, FileInfo, str | None, str | None]:
             tree = blobs()
             info = tree.stat(path)
             if info.is_dir:
                 raise NotFound(f"No such artifact: '{path}' is a directory.")
-            return tree, info, tree.tag(path)
+            return tree, info, tree.tag(path), tree.digest(path)
 
-        tree, info, tag = await self.run(look)
+        tree, info, tag, sha256 = await self.run(look)
         size = info.file_size or 0
         headers = _file_headers(path, tag)
+        if sha256:
+            headers.append((b"repr-digest", to_header(sha256).encode()))
         if tag and _same_tag(request.header(b"if-none-match"), tag):
             return Reply(b"", headers, 304)
         span = _range(request, size, tag)
@@ -326,6 +332,11 @@ def _query(route: FileRoute, request: Request) -> list[str]:
             raise InvalidParameter(f"Request must include the query parameter {spellings[0]!r}, once.")
         found.append(values.pop())
     return found
+
+
+def _expected(request: Request) -> str | None:
+    """The SHA-256 that the sender says the body has."""
+    return from_header((request.header(b"repr-digest") or b"").decode("latin-1"))
 
 
 def _file_headers(path: ArtifactPath, tag: str | None) -> Headers:

@@ -17,12 +17,15 @@ from urllib.parse import parse_qsl
 from runlore.api.artifacts import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
+    CompleteUpload,
     CreateMultipartUpload,
     CreatePresignedDownloadUrl,
     CreatePresignedUploadUrl,
     FileAddress,
     FileRoute,
     GetFileAddress,
+    OpenedUpload,
+    OpenUpload,
     PartAddress,
     SignedAddress,
     UploadReply,
@@ -32,7 +35,7 @@ from runlore.api.operation import Edit, Operation, encode
 from runlore.api.runs import GetRun
 from runlore.blobs.base import ArtifactPath
 from runlore.blobs.tree import BlobTree
-from runlore.blobs.uploads import Method, Uploads, signed_address
+from runlore.blobs.uploads import Method, Uploads, part_size, signed_address
 from runlore.blobs.uri import PROXIED, open_blobs, open_root, split_uri
 from runlore.exceptions import BadRequest, InvalidParameter, NotFound
 from runlore.server.auth import Access
@@ -81,6 +84,8 @@ class Transfers:
             CreateMultipartUpload: self._create,
             CompleteMultipartUpload: self._complete,
             AbortMultipartUpload: self._abort,
+            OpenUpload: self._open_upload,
+            CompleteUpload: self._complete_upload,
             GetFileAddress: self._file_address,
             CreatePresignedUploadUrl: self._upload_address,
             CreatePresignedDownloadUrl: self._download_address,
@@ -88,7 +93,7 @@ class Transfers:
 
     def files(self) -> dict[str, Callable[[FileRoute, Request], Awaitable[Reply]]]:
         """The file routes that are answered here."""
-        return {"DownloadSigned": self._download, "UploadSigned": self._upload}
+        return {"DownloadSigned": self._download, "UploadSigned": self._upload, "UploadPart": self._upload_part}
 
     @cached_property
     def _signatures(self) -> Signatures:
@@ -132,6 +137,47 @@ class Transfers:
         operation: AbortMultipartUpload = await read_operation(AbortMultipartUpload, self._access, request)
         path = _target(operation)
         await self._streams.run(lambda: self._uploads.abort(self._signatures.upload_of(operation.upload_id, path)))
+        return json_reply(b"{}")
+
+    # -- uploads that can be resumed -----------------------------------------------------------------------------------------
+
+    async def _open_upload(self, request: Request) -> Reply:
+        operation: OpenUpload = await read_operation(OpenUpload, self._access, request)
+        path = ArtifactPath(f"{operation.experiment_id}/{operation.path}")
+        step = part_size(operation.size)
+
+        def look() -> OpenedUpload:
+            self._sweep()
+            if self._uploads.is_there(path, operation.sha256):
+                return OpenedUpload(upload_id="", part_size=step, whole=True)
+            upload = self._uploads.resume(f"{path}\0{operation.size}\0{operation.sha256}\0{step}")
+            last = -(-operation.size // step)
+            whole = dict.fromkeys(range(1, last), step) | {last: operation.size - (last - 1) * step}
+            arrived = [number for number, size in self._uploads.sizes(upload).items() if whole.get(number) == size]
+            return OpenedUpload(upload_id=self._signatures.upload_id(upload, path), part_size=step, arrived=sorted(arrived))
+
+        return json_reply(encode(await self._streams.run(look)))
+
+    async def _upload_part(self, route: FileRoute, request: Request) -> Reply:
+        path = ArtifactPath(request.parameters["path"])
+        self._access.check(route.needs, path.partition("/")[0], request)
+        upload, number = self._signatures.upload_of(request.parameters["upload_id"], path), request.parameters["part"]
+        if not re.fullmatch("[1-9][0-9]{0,4}", number):
+            raise InvalidParameter(f"{number[:100]!r} is no number of a part.")
+        self._uploads.place(upload, int(number))
+        await self._streams.take(request, lambda chunks: self._uploads.write_part(upload, int(number), chunks))
+        return json_reply(b"{}")
+
+    async def _complete_upload(self, request: Request) -> Reply:
+        operation: CompleteUpload = await read_operation(CompleteUpload, self._access, request)
+        path = ArtifactPath(f"{operation.experiment_id}/{operation.path}")
+
+        def complete() -> None:
+            upload = self._signatures.upload_of(operation.upload_id, path)
+            count = -(-operation.size // part_size(operation.size))
+            self._uploads.complete_checked(upload, path, count, operation.sha256)
+
+        await self._streams.run(complete, long=True)
         return json_reply(b"{}")
 
     def _sweep(self) -> None:

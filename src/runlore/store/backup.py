@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 
 import msgspec
 
+from runlore.blobs.digest import INDEX
 from runlore.exceptions import InvalidParameter, InvalidState
 from runlore.store.base import artifact_uri
 from runlore.store.sql.sqlite import SqliteDatabase
@@ -98,6 +99,8 @@ def _copies(source: Path, target: Path, link: bool) -> Iterator[int]:
             if entry.is_dir(follow_symlinks=False):
                 if "%" not in entry.name:  # no artifact has such a name; ".staging%" holds what is being written
                     yield from _copies(Path(entry.path), target / entry.name, link)
+            elif entry.name == INDEX:  # it grows in place, so a link would grow with it
+                _copy(entry.path, target / INDEX)
             elif entry.is_file(follow_symlinks=False):
                 yield _link(entry.path, target / entry.name) if link else _copy(entry.path, target / entry.name)
 
@@ -108,7 +111,10 @@ def _copy(source: str, target: Path) -> int:
         os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600), "wb") as writer,
     ):
         shutil.copyfileobj(reader, writer, 1 << 20)
-        return writer.tell()
+        size = writer.tell()
+    then = os.stat(source, follow_symlinks=False)
+    os.utime(target, ns=(then.st_atime_ns, then.st_mtime_ns))  # digests are kept with the time of the file
+    return size
 
 
 def _link(source: str, target: Path) -> int:
