@@ -126,6 +126,7 @@ def test_every_operation_asks_before_it_acts(closed: tuple[House, Nobody]) -> No
         fields |= {"events": ["run.failed"]} if kind.__name__ == "CreateAlert" else {}
         fields |= {"status": "ACTIVE"} if kind.__name__ in ("CreateWebhook", "UpdateWebhook") else {}
         fields |= {"run_id": [RUN]} if kind.__name__ == "GetMetricHistoryBulk" else {}
+        fields |= {"size": 1, "sha256": "0" * 64} if kind.__name__ in ("OpenUpload", "CompleteUpload") else {}
         for prefix in PREFIXES[kind.route.base]:
             path = kind.route.path
             for name in kind.route.fields:
@@ -150,6 +151,9 @@ def test_every_file_route_asks_before_it_acts(closed: tuple[House, Nobody]) -> N
             assert house.ask(method, f"{base}/7/f", body=b"x" if method == "PUT" else None).status == 403
             need, target = access.asked.pop()
             assert (need.kind, target) == ("experiment", "7")
+    assert house.ask("PUT", f"/api/v1/uploads/{'0' * 42}.{'0' * 32}/1/7/f", body=b"x").status == 403
+    need, target = access.asked.pop()
+    assert (need.kind, target) == ("experiment", "7")
     for target, about in [
         (f"/get-artifact?run_id={RUN}&path=f", RUN),
         ("/model-versions/get-artifact?name=n&version=1&path=f", "n"),
