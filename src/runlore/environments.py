@@ -61,6 +61,18 @@ class Specification:
             raise InvalidParameter(f"{self.python[:50]!r} is no version of Python. Write one such as 3.11.")
         return found[1]
 
+    def overridden(self, requirements: Iterable[str] | None) -> Specification:
+        """The same with further requirements, each in the place of the one for its distribution."""
+        given = parse_requirements(requirements or [])
+        names = {distribution_name(text) for text in given}
+        kept = [text for text in self.requirements if distribution_name(text) not in names]
+        return Specification(self.python, (*kept, *given), self.build)
+
+    def completed(self, *requirements: str) -> Specification:
+        """The same with those of the requirements whose distribution it does not name yet."""
+        names = {distribution_name(text) for text in self.requirements}
+        return self.overridden([text for text in requirements if distribution_name(text) not in names])
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -266,14 +278,6 @@ def _lock_on_windows(descriptor: int) -> None:
             return
         except OSError:
             time.sleep(0.2)
-
-
-def with_overrides(specification: Specification, overrides: Iterable[str] | None) -> Specification:
-    """The specification with further requirements, each in the place of the one for the same distribution."""
-    given = parse_requirements(overrides or [])
-    names = {distribution_name(text) for text in given}
-    kept = [text for text in specification.requirements if distribution_name(text) not in names]
-    return Specification(specification.python, (*kept, *given), specification.build)
 
 
 def distribution_name(requirement: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runlore.environments import Specification, environments_directory, prepare, read_specification, with_overrides
+from runlore.environments import Specification, environments_directory, prepare, read_specification
 from runlore.exceptions import InvalidParameter, InvalidState, NotFound
 from runlore.settings import settings
 
@@ -62,8 +62,9 @@ def test_what_a_foreign_file_may_not_say(text: str, reason: str, tmp_path: Path)
 
 
 def test_overrides_take_the_place_of_the_same_distribution() -> None:
-    found = with_overrides(Specification("3.11", ("Scikit_Learn==1.4", "numpy==2.0")), ["scikit-learn==1.5", "pandas"])
+    found = Specification("3.11", ("Scikit_Learn==1.4", "numpy==2.0")).overridden(["scikit-learn==1.5", "pandas"])
     assert found.requirements == ("numpy==2.0", "scikit-learn==1.5", "pandas")
+    assert found.completed("Pandas>=2", "scipy").requirements == (*found.requirements, "scipy")
 
 
 def test_local_is_the_interpreter_that_runs() -> None:

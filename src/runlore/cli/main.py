@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("runlore.cli.run:run", "Run a training script."),
     "experiments": ("runlore.cli.experiments:experiments", "List, describe, delete and restore experiments."),
     "runs": ("runlore.cli.runs:runs", "List, describe, delete, restore and move runs."),
+    "models": ("runlore.cli.models:models", "Registered models; serve, ask and pack a model."),
     "export": ("runlore.cli.export:export", "Write all runs, or all metric points, to a file."),
     "import-csv": ("runlore.cli.import_csv:import_csv", "Make runs from a table: CSV, JSON Lines or Parquet."),
     "sync": ("runlore.cli.sync:sync", "Deliver what was logged and has not arrived."),

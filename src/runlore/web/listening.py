@@ -73,8 +73,8 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
 
 
-def configuration(app: Application) -> uvicorn.Config:
-    """How uvicorn runs the application."""
+def configuration(app: Application, grace: float = GRACE_SECONDS) -> uvicorn.Config:
+    """How uvicorn runs the application. `grace` is how many seconds requests may go on after a signal to stop."""
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
@@ -85,7 +85,7 @@ def configuration(app: Application) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=round(grace),
     )
 
 
