@@ -119,9 +119,9 @@ def test_processes_that_train_together_share_a_run(uri: str, tmp_path: Path) -> 
     program = "rank = os.environ['RANK']\nfor step in range(20):\n    runlore.log_metric('loss/' + rank, step, step=step)\n"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", HEAD + program + "if rank == '0': time.sleep(1.5)\n"],
+            [sys.executable, "-c", HEAD + program + "if rank == '0': sys.stdin.readline()\n"],
             env={**os.environ, "RUNLORE_TRACKING_URI": uri, "RUNLORE_RUN_ID": run_id, "RANK": str(rank), "WORLD_SIZE": "3"},
-            stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for rank in range(3)
     ]  # fmt: skip
@@ -129,7 +129,7 @@ def test_processes_that_train_together_share_a_run(uri: str, tmp_path: Path) -> 
     for process in processes[1:]:
         assert process.communicate(timeout=60)[0].strip() == run_id
         assert process.returncode == 0
-    assert processes[0].communicate(timeout=60)[0].strip() == run_id
+    assert processes[0].communicate("the others are done\n", timeout=60)[0].strip() == run_id
     run = client.get_run(run_id)
     assert (run.info.status, run.data.metrics) == ("FINISHED", {f"loss/{rank}": 19.0 for rank in range(3)})
 

@@ -64,7 +64,8 @@ class Writer:
         self.seq, self.start = 0, int(writer_id[:2], 16) * 10_000_000
 
     def delivery(self, steps: range, scale: float = 1.0, key: str = "loss", **more: Any) -> Deliver:
-        rows = [(self.seq + place, 0, step, 1_000 * self.seq + place + self.start, scale * step) for place, step in enumerate(steps)]
+        at = 1_000 * self.seq + self.start
+        rows = [(self.seq + place, 0, step, at + place, scale * step) for place, step in enumerate(steps)]
         columns = list(zip(*rows, strict=True)) or [()] * 5
         data = b"".join(struct.pack(f"<{len(rows)}{form}", *column) for form, column in zip("qIqqd", columns, strict=True))
         after, self.seq = self.seq, self.seq + len(rows)
@@ -246,7 +247,7 @@ def test_a_resumed_run_may_change_params(store: Store, run_id: str) -> None:
     assert store.call(GetRun(run_id=run_id)).run.data.params == {"lr": "0.2"}
     again = resumed(store, run_id, "ee" * 16)
     assert param(store, run_id, "0.1", 3, again) == []
-    assert "Changing" in param(store, run_id, "0.5", 0, 0, OLD)[0], "what an earlier generation says late"
+    assert param(store, run_id, "0.5", 0, 0, OLD) == [], "what an earlier generation says late is a former value at most"
     former = store.call(GetRunChanges(run_id=run_id)).params
     assert [(item.key, item.value) for item in former] == [("lr", "0.1"), ("lr", "0.2")]
     assert former[0].until <= former[1].until
@@ -277,6 +278,9 @@ def test_a_run_that_lives_elsewhere_is_joined(store: Store, run_id: str, monkeyp
     assert ask("02" * 16, mode="always") == (1, True, [])
     assert ask("03" * 16, gone=[OTHER]) == (1, False, [OLD])
     assert ask("03" * 16, gone=[OLD]) == (2, True, [])
+    assert store.call(GetRun(run_id=run_id)).run.info.status == "RUNNING"
+    reply = store.call(ResumeRun(run_id=run_id, session_id="05" * 16, writer_id=OTHER))
+    assert (reply.generation, reply.resumed, reply.living) == (2, False, [NEW]), "whoever asks at the same time joins"
     Writer(store, run_id, OTHER, 2).log(range(3))
     assert ask("04" * 16) == (2, False, [OTHER])
     monkeypatch.setattr(resume, "LOST_AFTER_MILLIS", -1)

@@ -75,9 +75,9 @@ class Deliver(Operation[Delivered]):
     `after` says that an earlier delivery is missing: nothing is stored then. A delivery without records asks for the mark and
     says that the writer lives.
 
-    `generation` is the one of the run that the records belong to (not given: the writer's last one, else the present one),
-    `replaces` says from which step on points of earlier generations are replaced by these. With `left_behind` the process of the
-    writer is gone.
+    `generation` is the one of the run that the records belong to; not given, it is the writer's last one, else the present
+    one, or 0 of a writer that is left behind. `replaces` says from which step on points of earlier generations are replaced by
+    these. With `left_behind` the process of the writer is gone.
     """
 
     route = Route("POST", "runs/deliver", needs=Edit("run_id"), base="v1")

@@ -9,7 +9,7 @@ from typing import Any
 from runlore.api.runs import CreateRun, DeleteRun, FindRuns, GetRun, RestoreRun, SearchRuns, TagEntry, UpdateRun
 from runlore.client.base import ClientBase, PagedList, now, tag_pairs, view_type_word
 from runlore.entities import Run, RunStatus, ViewType
-from runlore.exceptions import InvalidParameter, Unavailable
+from runlore.exceptions import InvalidParameter, NotFound, Unavailable
 
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
@@ -79,13 +79,21 @@ class RunsClient(ClientBase):
 
     def find_run(self, run_id: str) -> Run:
         """A run to go on with: as `get_run`, and while no store is asked what the journals of this machine know of it."""
-        try:
+        spool = self._spool()
+        if spool is None:
             return self.get_run(run_id)
+        try:
+            return spool.call(GetRun(run_id=run_id)).run
         except Unavailable:
-            spool = self._spool()
-            if spool is None:
-                raise
             return spool.known_here(run_id)
+
+    def knows_run(self, run_id: str) -> bool:
+        """Whether a run is there, as far as can be told while no store is asked."""
+        spool = self._spool()
+        try:
+            return bool(self.get_run(run_id) if spool is None else spool.call(GetRun(run_id=run_id)))
+        except (NotFound, Unavailable):
+            return False
 
     def resume_run(self, run_id: str) -> bool:
         """Go on with a run that has ended: metrics that are logged again replace what was there from the first step on that is

@@ -9,7 +9,7 @@ from typing import Any, Self
 from runlore.client import RunloreClient
 from runlore.client.runs import PARENT_TAG
 from runlore.entities import LifecycleStage, Run, RunStatus, RunTag
-from runlore.exceptions import InvalidParameter, InvalidState, NotFound, RunloreError, Unavailable
+from runlore.exceptions import InvalidParameter, InvalidState, RunloreError
 from runlore.fluent import context, recording
 from runlore.fluent.endings import status_of
 from runlore.fluent.source import source_tags
@@ -60,7 +60,7 @@ def start_run(
     tags = _with_note(tags, description)
     client = RunloreClient()
     shared = None if run_id else _run_of_environment()
-    existing = run_id or (shared if shared and _is_there(client, shared) else None)
+    existing = run_id or (shared if shared and client.knows_run(shared) else None)
     if existing:
         run = _resume(client, existing, run_name, tags)
     else:
@@ -142,15 +142,6 @@ def _run_of_environment() -> str | None:
     return run_id
 
 
-def _is_there(client: RunloreClient, run_id: str) -> bool:
-    """Whether a run of the environment is there to be resumed; else it is one to be made."""
-    try:
-        client.get_run(run_id)
-    except (NotFound, Unavailable):
-        return False
-    return True
-
-
 def _with_note(tags: dict[str, Any] | None, description: str | None) -> dict[str, Any]:
     tags = dict(tags or {})
     if description:
@@ -172,7 +163,8 @@ def _resume(client: RunloreClient, run_id: str, run_name: str | None, tags: dict
         )
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise RunloreError(f"Cannot start run with ID {run_id} because it is in the deleted state.")
-    client.resume_run(run_id)
+    if context.find(run_id) is None:  # else it is open in this process
+        client.resume_run(run_id)
     client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
     if tags:
         client.log_batch(run_id, tags=[RunTag(key=key, value=str(value)) for key, value in tags.items()])

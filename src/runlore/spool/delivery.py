@@ -88,13 +88,25 @@ class Delivery:
             return
         try:
             generation = self._progress[run_id].generation if run_id in self._progress else None
-            operation = Deliver(run_id=run_id, writer_id=self._writer_id, after=mark, next_seq=mark, generation=generation)
+            operation = Deliver(
+                run_id=run_id,
+                writer_id=self._writer_id,
+                after=mark,
+                next_seq=mark,
+                generation=generation,
+                left_behind=self._left_behind,
+            )
             reply = self._store().call(operation)
             self._marks[run_id] = max(mark, reply.next_seq)
         except EndpointNotFound:
             self._plain = True
         except FINAL:
             return
+
+    def leave(self, run_id: str) -> None:
+        """Say that the writer of a run, which has not ended, is about to go. Raises as `greet` does."""
+        self._left_behind = True
+        self.greet(run_id)
 
     def report_dropped(self, run_id: str, entries: int) -> None:
         """Say on the run how much of what was logged to it could be kept nowhere."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
+from runlore.api.runs import ParamEntry
+from runlore.exceptions import InvalidParameter
 from runlore.spool.records import POINTS, encode
 
 POINTS_A_RECORD = 1_000
@@ -54,3 +56,18 @@ class Line:
         record = encode((self._run_id, int(time() * 1000), step, values))
         self._append(POINTS, record, self._run_id, len(values))
         return True
+
+
+def refuse_other_values(run_id: str, params: list[ParamEntry], known: dict[str, str]) -> None:
+    """Raise what the store would say to a param that has another value already, and to one given twice; note the rest."""
+    keys = [param.key for param in params]
+    if len(set(keys)) < len(keys):
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
+    for param in params:
+        if known.get(param.key, param.text) != param.text:
+            raise InvalidParameter(
+                f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
+                f"value='{known[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
+            )
+    known.update((param.key, param.text) for param in params)

@@ -84,7 +84,7 @@ class Offline:
     def read(self, operation: Operation[Any]) -> Any:
         """Answer a reading operation on a run that was made here. Raises `Unavailable` for what needs the store."""
         if isinstance(operation, GetRun) and (operation.run_id in self.runs or self.journals_of(operation.run_id)):
-            return RunReply(run=self._run(operation.run_id, self._said(operation.run_id)))
+            return RunReply(run=self.adopted(operation.run_id))
         if isinstance(operation, GetMetricHistory) and operation.run_id in self.runs:
             points = [point for point in _points(self._said(operation.run_id)) if point.key == operation.metric_key]
             return MetricHistoryReply(metrics=points)

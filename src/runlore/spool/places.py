@@ -2,6 +2,8 @@
 
     <spool>/<writer id>/lock, 00000001.journal, …      <spool>/refused.jsonl      <spool>/files/<run id>/…
 
+The lock says when its process began (ns), and, once somebody else has found it free, that this process is gone.
+
 The spool of a local store is in its directory (`.runlore/spool`, or `runlore.db.spool` beside a database named by itself), so
 that whoever opens the store finds it. Journals for servers and PostgreSQL are in the directory of this user's programs:
 `RUNLORE_SPOOL_DIR`, else `$XDG_STATE_HOME/runlore/spool`, else `~/.local/state/runlore/spool`.
@@ -11,8 +13,10 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +26,7 @@ from runlore.settings import read_settings
 
 LOCK = "lock"
 FILES = "files"
-_TRIES = 20
+_TRIES, _GONE = 20, "gone"
 _UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -71,6 +75,12 @@ class Claim:
         if remove and os.name != "posix":
             _remove(self.directory)
 
+    def note(self, words: str) -> None:
+        """Write something into the lock. On a full disk it stays unsaid."""
+        with suppress(OSError):
+            os.lseek(self._descriptor, 0, os.SEEK_END)
+            os.write(self._descriptor, f"{words}\n".encode())
+
     def abandon(self) -> None:
         """Close this process's copy of the lock after a fork; the parent's stays."""
         if self._descriptor >= 0:
@@ -81,10 +91,12 @@ class Claim:
 def new_writer(spool: Path) -> Claim:
     """A directory for a new writer; its name is the writer's id. Raises `OSError`."""
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    begun = max([time.time_ns(), *(_begun(directory)[0] + 1 for directory in writers(spool))])  # clocks are set back
     for _ in range(_TRIES):
         directory = spool / uuid.uuid4().hex
         directory.mkdir(mode=0o700)
         if (claim := claimed(directory)) is not None:
+            claim.note(str(begun))
             return claim  # else it was taken for a leftover before it was locked
     raise OSError(errno.EAGAIN, "No directory for a journal could be locked", str(spool))
 
@@ -106,7 +118,27 @@ def left_behind(spool: Path) -> Iterator[Claim]:
     for directory in writers(spool):
         claim = claimed(directory)
         if claim is not None:
+            if not is_gone(directory):
+                claim.note(_GONE)  # so that who finds it locked now does not take its process for living
             yield claim
+
+
+def is_gone(directory: Path) -> bool:
+    """Whether somebody has found out that a writer's process is gone. Else its lock has to be tried."""
+    return _GONE in _notes(directory)
+
+
+def _notes(directory: Path) -> list[str]:
+    try:
+        descriptor = open_here(directory / LOCK, os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(descriptor, 1_000).decode("ascii", "replace").split()
+    except OSError:  # Windows keeps others out of what is locked
+        return []
+    finally:
+        os.close(descriptor)
 
 
 def writers(spool: Path) -> list[Path]:
@@ -120,6 +152,8 @@ def writers(spool: Path) -> list[Path]:
 
 
 def _begun(directory: Path) -> tuple[int, str]:
+    if (notes := _notes(directory)) and notes[0].isdigit():
+        return int(notes[0]), directory.name
     try:
         return (directory / LOCK).stat(follow_symlinks=False).st_mtime_ns, directory.name
     except OSError:

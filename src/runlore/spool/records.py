@@ -14,8 +14,20 @@ import msgspec
 
 from runlore.api.delivery import MAX_POINTS, Deliver, JournalPoints, JournalRecord
 from runlore.api.experiments import CreateExperiment
+from runlore.api.metrics import LogMetric
 from runlore.api.operation import Millis, Operation, RunId, Step
-from runlore.api.runs import CreateRun, LogBatch, LogInputs, LogOutputs, UpdateRun
+from runlore.api.runs import (
+    CreateRun,
+    LogBatch,
+    LogInputs,
+    LogOutputs,
+    LogParam,
+    MetricPoint,
+    ParamEntry,
+    SetTag,
+    TagEntry,
+    UpdateRun,
+)
 from runlore.spool.frames import Record
 from runlore.spool.sessions import Session
 
@@ -65,6 +77,22 @@ def decode(record: Record) -> Points | Operation[Any] | Session:
         operation: Operation[Any] | Session = msgspec.msgpack.decode(record.payload, type=kind)
     except RecursionError as error:
         raise msgspec.DecodeError(f"Record {record.seq} is nested too deeply.") from error
+    return operation
+
+
+def as_batch(operation: Operation[Any]) -> Operation[Any]:
+    """The forms that single entries have in the journal."""
+    match operation:
+        case LogParam(run_id=run_id, key=key, value=value, rest=rest):
+            return LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=value, rest=rest)])
+        case SetTag(run_id=run_id, key=key, value=value):
+            return LogBatch(run_id=run_id, tags=[TagEntry(key=key, value=value)])
+        case LogMetric():
+            point = MetricPoint(
+                key=operation.key, value=operation.value, timestamp=operation.timestamp, step=operation.step,
+                model_id=operation.model_id, dataset_name=operation.dataset_name, dataset_digest=operation.dataset_digest,
+            )  # fmt: skip
+            return LogBatch(run_id=operation.run_id, metrics=[point])
     return operation
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from runlore.api.resume import Resumed, ResumeRun
 from runlore.exceptions import InvalidParameter
 from runlore.settings import read_settings
-from runlore.spool.places import claimed, writers
+from runlore.spool.places import claimed, is_gone, writers
 from runlore.spool.sessions import Session
 from runlore.store.base import Store
 
@@ -38,7 +38,7 @@ def by_locks(place: Path, but: str) -> tuple[list[str], list[str]]:
         if directory.name == but:
             continue
         claim = claimed(directory)
-        (living if claim is None else gone).append(directory.name)
+        (living if claim is None and not is_gone(directory) else gone).append(directory.name)
         if claim is not None:
             claim.release(remove=True)
     return gone, living
@@ -66,7 +66,7 @@ def offline(journals: list[Path], run_id: str) -> Session:
     alive = False
     for directory in journals:
         claim = claimed(directory)
-        alive = alive or claim is None
+        alive = alive or (claim is None and not is_gone(directory))
         if claim is not None:
             claim.release()
     choice = chosen()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,23 +27,19 @@ from runlore.api.runs import (
     GetRun,
     LogBatch,
     LogParam,
-    MetricPoint,
-    ParamEntry,
-    SetTag,
-    TagEntry,
     UpdateRun,
 )
 from runlore.entities import Empty, LifecycleStage, Run
-from runlore.exceptions import EndpointNotFound, InvalidParameter, Unavailable
+from runlore.exceptions import EndpointNotFound, InvalidParameter, RunloreError, Unavailable
 from runlore.spool import resuming
 from runlore.spool.delivery import Delivery
 from runlore.spool.journal import Journal
 from runlore.spool.leftovers import deliver_left_behind
-from runlore.spool.line import GREATEST, LEAST, POINTS_A_RECORD, Line
+from runlore.spool.line import GREATEST, LEAST, POINTS_A_RECORD, Line, refuse_other_values
 from runlore.spool.offline import MADE_HERE, Offline
 from runlore.spool.overflow import MOST_BYTES
 from runlore.spool.places import Claim, new_writer, spool_of
-from runlore.spool.records import POINTS, can_be_recorded, encode, encode_operation
+from runlore.spool.records import POINTS, as_batch, can_be_recorded, encode, encode_operation
 from runlore.spool.sessions import Session, present_generation
 from runlore.spool.shipper import Shipper
 from runlore.store.base import Store
@@ -98,7 +95,7 @@ class Spool:
         """Whether the store is never asked."""
         self._away_since: int | None = None
         self._here = Offline(place, self._claim.directory)
-        self._one_sweep = threading.Lock()
+        self._one_sweep, self._one_resumes = threading.Lock(), threading.Lock()
         self._delivery = Delivery(store, self.writer_id, place)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
         self._store = patient_store
@@ -129,7 +126,7 @@ class Spool:
 
     def accept(self, operation: Operation[Any]) -> int:
         """Accept an operation that logs to a run; returns the number of the record. Raises what is wrong with it."""
-        operation = _as_batch(validated(operation))
+        operation = as_batch(validated(operation))
         assert can_be_recorded(operation), type(operation)
         run_id: str = operation.run_id  # type: ignore[attr-defined]  # all that are recorded have one
         line = self._lines.get(run_id) or self._meet(run_id)
@@ -140,7 +137,7 @@ class Spool:
             for key in [*(entry.key for entry in operation.params), *(entry.key for entry in operation.tags)]:
                 checked_name(key)
             if operation.params:
-                _refuse_other_values(run_id, operation.params, self._params(run_id, line))
+                refuse_other_values(run_id, operation.params, self._params(run_id, line))
         return self._append(*encode_operation(operation), run_id, entries)
 
     def _append(self, kind: int, payload: bytes, run_id: str, entries: int) -> int:
@@ -204,8 +201,14 @@ class Spool:
 
     def resume(self, run_id: str) -> Resumed:
         """Go on with a run that has ended, or join one that lives elsewhere. Raises what the store says."""
-        if run_id in self._shipper.alive_runs:
-            return Resumed(resumed=False)  # open in this process
+        with self._one_resumes:
+            if run_id in self._shipper.alive_runs:
+                return Resumed(resumed=False)  # open in this process
+            reply = self._resume(run_id)
+            self._shipper.alive_runs.add(run_id)
+            return reply
+
+    def _resume(self, run_id: str) -> Resumed:
         if self._is_away() or run_id in self._unmade_runs():
             session = resuming.offline(self._here.journals_of(run_id), run_id)
             self._enter(session)
@@ -315,7 +318,7 @@ class Spool:
             return reply
         if isinstance(operation, MADE_HERE):
             return self._here.experiment(operation)
-        if can_be_recorded(_as_batch(operation)):
+        if can_be_recorded(as_batch(operation)):
             self.accept(operation)
             return self._here.updated(operation) if isinstance(operation, UpdateRun) else Empty()
         return self._here.read(operation)
@@ -351,8 +354,16 @@ class Spool:
         self._shipper.close()
         if not arrived:
             self._tell_what_waits()
+        elif not self.offline:
+            self._leave()
         self._journal.close(remove=arrived)
         self._claim.release(remove=arrived)
+
+    def _leave(self) -> None:
+        """Say of runs that have not ended that this process keeps them alive no more."""
+        with suppress(RunloreError):
+            for run_id in self._shipper.alive_runs:
+                self._delivery.leave(run_id)
 
     def files_of(self, artifact_uri: str) -> Path | None:
         """The directory in this spool that an artifact URI names, for runs that were made here; None for all others."""
@@ -378,34 +389,3 @@ class Spool:
             waiting, self.uri, "RUNLORE_OFFLINE is set." if self.offline else self._shipper.trouble or "it takes its time.",
             self._journal.directory,
         )  # fmt: skip
-
-
-def _as_batch(operation: Operation[Any]) -> Operation[Any]:
-    """The forms that single entries have in the journal."""
-    match operation:
-        case LogParam(run_id=run_id, key=key, value=value, rest=rest):
-            return LogBatch(run_id=run_id, params=[ParamEntry(key=key, value=value, rest=rest)])
-        case SetTag(run_id=run_id, key=key, value=value):
-            return LogBatch(run_id=run_id, tags=[TagEntry(key=key, value=value)])
-        case LogMetric():
-            point = MetricPoint(
-                key=operation.key, value=operation.value, timestamp=operation.timestamp, step=operation.step,
-                model_id=operation.model_id, dataset_name=operation.dataset_name, dataset_digest=operation.dataset_digest,
-            )  # fmt: skip
-            return LogBatch(run_id=operation.run_id, metrics=[point])
-    return operation
-
-
-def _refuse_other_values(run_id: str, params: list[ParamEntry], known: dict[str, str]) -> None:
-    """Raise what the store would say to a param that has another value already, and to one given twice; note the rest."""
-    keys = [param.key for param in params]
-    if len(set(keys)) < len(keys):
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise InvalidParameter(f"Duplicate parameter keys have been submitted: {twice}. Give one value for each key.")
-    for param in params:
-        if known.get(param.key, param.text) != param.text:
-            raise InvalidParameter(
-                f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
-                f"value='{known[param.key]}' for run ID='{run_id}'. Attempted logging new value '{param.value}'."
-            )
-    known.update((param.key, param.text) for param in params)

@@ -30,7 +30,7 @@ from runlore.store.sql.arrays import PointArrays
 from runlore.store.sql.database import Transaction
 from runlore.store.sql.handlers import HANDLERS, handles
 from runlore.store.sql.metrics import append_arrays, append_points
-from runlore.store.sql.params import put_params, refuse_duplicates
+from runlore.store.sql.params import keep_late, put_params, refuse_duplicates
 from runlore.store.sql.resume import begin_again, without_replaced
 from runlore.store.sql.run_rows import active_run, run_key
 from runlore.store.sql.tags import checked_name
@@ -63,7 +63,7 @@ def deliver(db: Transaction, op: Deliver) -> Delivered:
     mark = int(row[1] or 0)
     if mark < op.after:
         return Delivered(next_seq=mark, generation=int(row[2] or 0))
-    known = row[0] if row[2] is None else row[2]
+    known = row[2] if row[2] is not None else 0 if op.left_behind else row[0]
     run = _Generation(db, key, op.run_id, known if op.generation is None else op.generation, row[0])
     numbers, points = _new_arrays(op.points, mark) if _are_many(op.points) else _new_points(op.points, mark)
     records = [record for record in op.records if record.seq >= mark]
@@ -117,12 +117,12 @@ class _Generation(NamedTuple):
         if batch.metrics:
             _, points = without_replaced(self.db, self.key, self.number, [0] * len(batch.metrics), batch.metrics)
             return LogBatch(run_id=batch.run_id, metrics=points)
-        if not batch.tags:
-            return batch
+        if batch.params:
+            return LogBatch(run_id=batch.run_id, params=keep_late(self.db, self.key, self.number, batch.params))
         condition, parameter = self.db.among("key", [tag.key for tag in batch.tags])
         rows = self.db.all(f"SELECT key FROM run_tag WHERE run_key = ? AND {condition}", (self.key, parameter))
         there = {key for (key,) in rows}
-        return LogBatch(run_id=batch.run_id, params=batch.params, tags=[tag for tag in batch.tags if tag.key not in there])
+        return LogBatch(run_id=batch.run_id, tags=[tag for tag in batch.tags if tag.key not in there])
 
 
 def _append(

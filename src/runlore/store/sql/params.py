@@ -42,6 +42,17 @@ def put_params(db: Transaction, key: int, run_id: str, params: Sequence[ParamEnt
         db.many(_CHANGE, [(param.text, number(param.value), generation, key, param.key) for param in changed])
 
 
+def keep_late(db: Transaction, key: int, generation: int, params: Sequence[ParamEntry]) -> list[ParamEntry]:
+    """Params of an earlier generation without those that were changed since: what these say is a former value."""
+    condition, parameter = db.among("key", [param.key for param in params])
+    sql = f"SELECT key, generation FROM param WHERE run_key = ? AND generation > ? AND {condition}"
+    since: dict[str, int] = dict(db.all(sql, (key, generation, parameter)))
+    late = {param.key: (key, param.key, since[param.key], param.text, db.now) for param in params if param.key in since}
+    if late:
+        db.many(f"{_KEEP} ON CONFLICT DO NOTHING", list(late.values()))
+    return [param for param in params if param.key not in since]
+
+
 def refuse_duplicates(params: Sequence[ParamEntry]) -> None:
     """Raise `InvalidParameter` for a key that is given twice."""
     if len({param.key for param in params}) < len(params):

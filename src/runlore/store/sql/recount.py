@@ -24,8 +24,8 @@ _COLUMNS = frozenset(("min", "max", "sum", "count", "nan", "plus", "minus", "max
 _GREATEST = sys.float_info.max
 _UPDATE = (
     "UPDATE metric SET count = ?, non_finite = ?, last_value = ?, last_step = ?, last_time = ?, first_value = ?, "
-    "first_step = ?, first_time = ?, min_value = ?, min_step = ?, max_value = ?, max_step = ?, sum_value = ?, max_time = ?, greatest_step = ?, "
-    "model_id = ?, dataset_name = ?, dataset_digest = ? WHERE run_key = ? AND series = ?"
+    "first_step = ?, first_time = ?, min_value = ?, min_step = ?, max_value = ?, max_step = ?, sum_value = ?, max_time = ?, "
+    "greatest_step = ?, model_id = ?, dataset_name = ?, dataset_digest = ? WHERE run_key = ? AND series = ?"
 )
 
 

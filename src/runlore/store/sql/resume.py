@@ -39,6 +39,11 @@ _PUT = (
     "INSERT INTO metric_resume (run_key, key, generation, earlier, from_step, replaced) VALUES (?, ?, ?, ?, ?, 0) "
     "ON CONFLICT (run_key, key, generation) DO UPDATE SET from_step = excluded.from_step"
 )
+_MARK = (
+    "INSERT INTO writer_mark (run_key, writer_id, next_seq, last_heard, ended, generation) VALUES (?, ?, 0, ?, 0, ?) "
+    "ON CONFLICT (run_key, writer_id) DO UPDATE SET last_heard = excluded.last_heard, ended = 0"
+)
+_RUNNING = RunStatus.RUNNING
 _COUNT = "UPDATE metric_resume SET replaced = replaced + ? WHERE run_key = ? AND key = ? AND generation = ?"
 _PARTS = 4  # of replaced points in one page
 
@@ -58,12 +63,13 @@ def resume_run(db: Transaction, op: ResumeRun) -> Resumed:
         db.execute(f"UPDATE writer_mark SET ended = 1 WHERE run_key = ? AND {condition}", (key, parameter))
     if op.mode == "auto" and not RunStatus.is_terminated(before[0]) and (joined := _joined(db, key, op.writer_id, before[1])):
         return joined
-    db.execute("UPDATE run SET generation = generation + 1 WHERE run_key = ?", (key,))
+    db.execute("UPDATE run SET generation = generation + 1, status = ?, end_time = NULL WHERE run_key = ?", (_RUNNING, key))
     generation = _generation(db, key)
     db.execute(
         "INSERT INTO run_resume (run_key, generation, session_id, time) VALUES (?, ?, ?, ?)",
         (key, generation, op.session_id, db.now),
     )
+    db.execute(_MARK, (key, op.writer_id, db.now, generation))  # the next one to ask joins
     return Resumed(generation=generation)
 
 
