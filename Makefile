@@ -8,6 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN := .venv/bin/python
 STATIC := src/runlore/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+FRAMEWORKS := boosters deep
 FRAMEWORKS := deep
 PORT ?= 5000
 PYTEST_ARGS ?=
@@ -96,6 +97,9 @@ wheel: .venv/.ready ## Build the wheel, dashboard included, into dist/
 lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
 	for name in mlflow2 mlflow3 fasttrackml wandb trackio aim tensorboardx; do \
 	  $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.lock; done
+	for name in $(filter-out deep,$(FRAMEWORKS)); do \
+	  $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra sklearn \
+	    pyproject.toml requirements/$$name.in -o requirements/$$name.lock; done
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
 	  pyproject.toml -o requirements/dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra sklearn \
@@ -132,4 +136,6 @@ clean: ## Remove everything that these targets made
 	@$(UV) venv --quiet --allow-existing --python 3.11 --no-python-downloads .venvs/$* 2>/dev/null \
 	  || $(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venvs/$*
 	$(UV) pip sync --quiet --python .venvs/$* --require-hashes requirements/$*.lock
+	@if [ -d tests/frameworks/$* ]; then echo "$(CURDIR)/src" > \
+	  "$$(.venvs/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/runlore.pth"; fi
 	@touch $@

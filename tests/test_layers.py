@@ -29,7 +29,7 @@ RANKS: list[tuple[str, ...]] = [
     ("environments",),
     ("pyfunc",),
     ("autologging",),
-    ("sklearn", "keras", "pytorch"),
+    ("catboost", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch", "sklearn", "statsmodels", "xgboost"),
     ("frameworks",),
     ("serving",),
     ("tracking", "mlflow_alias"),

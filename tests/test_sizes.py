@@ -25,6 +25,8 @@ MLFLOW_SHAPED = (
     "onnx.py",
     "prophet.py",
     "pmdarima.py",
+    "pytorch.py",
+    "keras.py",
 )
 
 

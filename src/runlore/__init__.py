@@ -13,18 +13,25 @@ from runlore.version import __version__
 if TYPE_CHECKING:
     from runlore import (
         artifacts,
+        catboost,
         client,
         data,
         entities,
         exceptions,
         keras,
+        lightgbm,
         models,
+        onnx,
+        pmdarima,
+        prophet,
         pyfunc,
         pytorch,
         sklearn,
+        statsmodels,
         system_metrics,
         tracking,
         types,
+        xgboost,
     )
     from runlore.client import (
         Image,
@@ -126,8 +133,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "client", "data", "entities", "exceptions", "keras", "models", "pyfunc", "pytorch", "sklearn",
-    "system_metrics", "tracking", "types",
+    "artifacts", "catboost", "client", "data", "entities", "exceptions", "keras", "lightgbm", "models", "onnx", "pmdarima",
+    "prophet", "pyfunc", "pytorch", "sklearn", "statsmodels", "system_metrics", "tracking", "types", "xgboost",
 )  # fmt: skip
 
 _NAMES = {
@@ -176,6 +183,7 @@ __all__ = [
     "active_run",
     "artifacts",
     "autolog",
+    "catboost",
     "clear_active_model",
     "client",
     "compare_runs",
@@ -212,6 +220,7 @@ __all__ = [
     "keras",
     "last_active_run",
     "last_logged_model",
+    "lightgbm",
     "load_table",
     "log_artifact",
     "log_artifacts",
@@ -233,6 +242,9 @@ __all__ = [
     "log_text",
     "log_video",
     "models",
+    "onnx",
+    "pmdarima",
+    "prophet",
     "pyfunc",
     "pytorch",
     "query_series",
@@ -259,9 +271,11 @@ __all__ = [
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "statsmodels",
     "system_metrics",
     "tracking",
     "types",
+    "xgboost",
 ]
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from importlib import import_module
 from typing import Any
 
-from runlore import keras, sklearn
 from runlore.autologging.patch import when_imported
 
-FRAMEWORKS = {"keras": keras.autolog, "sklearn": sklearn.autolog}
+FRAMEWORKS = {
+    "keras": "keras",
+    "lightgbm": "lightgbm",
+    "pytorch": "lightning pytorch_lightning",
+    "sklearn": "sklearn",
+    "statsmodels": "statsmodels",
+    "xgboost": "xgboost",
+}
+"""Runlore's module -> the library whose import it waits for, or several."""
 
 
 def autolog(
@@ -23,7 +32,7 @@ def autolog(
     extra_tags: dict[str, str] | None = None,
     exclude_flavors: list[str] | None = None,
 ) -> None:
-    """Keep a run of every training from now on, of the libraries that are or will be imported: scikit-learn.
+    """Keep a run of every training from now on, of all libraries that Runlore knows and that are or will be imported.
 
     What is recorded says the `autolog` of each library, `runlore.sklearn.autolog` …; `exclude_flavors` names those to leave
     alone. `log_traces` belongs to language models and changes nothing.
@@ -39,6 +48,13 @@ def autolog(
         "silent": silent,
         "extra_tags": extra_tags,
     }
-    for name, start in FRAMEWORKS.items():
-        if name not in (exclude_flavors or ()):
-            when_imported(name, lambda start=start: start(**options))  # type: ignore[misc]
+    for name, libraries in FRAMEWORKS.items():
+        for library in libraries.split() if name not in (exclude_flavors or ()) else ():
+            when_imported(library, lambda name=name: _start(name, options))  # type: ignore[misc]
+
+
+def _start(name: str, options: dict[str, Any]) -> None:
+    """Start one library's autologging with those of the options that it has."""
+    start = import_module(f"runlore.{name}").autolog
+    known = inspect.signature(start).parameters
+    start(**{option: value for option, value in options.items() if option in known})

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from runlore.autologging.patch import guarded, patch
+from runlore.autologging.patch import Watcher, guarded, patch
 from runlore.autologging.session import AUTOLOGGING_TAG, Options, Session
 from runlore.autologging.training_metrics import pictures, training_metrics
 from runlore.client.base import MAX_PARAM
@@ -41,7 +41,7 @@ class Training(msgspec.Struct):
     """`X`, `y` and `sample_weight`, each as it was given or None."""
 
 
-class FitWatcher:
+class FitWatcher(Watcher):
     """Looks on at the fits of estimators."""
 
     def __init__(self, options: Options, log_model: LogModel, max_tuning_runs: int | None, pos_label: Any) -> None:

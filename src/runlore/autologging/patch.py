@@ -11,31 +11,36 @@ import importlib.util
 import logging
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 logger = logging.getLogger("runlore.autologging")
 
 _MARK = "_runlore_original"
 
 
-class Watcher(Protocol):
+class Watcher(ABC):
     """Looks on while a function works."""
 
+    @abstractmethod
     def begin(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Before the call; what it gives is handed to the other two. None means: not this one."""
-        ...
+        """Before the call; what it gives is handed to the others. None means: not this one."""
 
+    def arguments(self, begun: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that the function is called with: those given, and perhaps a callback more."""
+        return args, kwargs
+
+    @abstractmethod
     def done(self, begun: Any, result: Any) -> None:
         """After the call."""
-        ...
 
+    @abstractmethod
     def failed(self, begun: Any) -> None:
         """After an exception."""
-        ...
 
 
 class _PerThread(threading.local):
@@ -45,8 +50,11 @@ class _PerThread(threading.local):
 _thread = _PerThread()
 
 
-def patch(owner: type, name: str, watcher: Watcher) -> None:
-    """Let a watcher look on at a method, instead of the one that did before. Calls inside of watched calls are not watched."""
+def patch(owner: type | ModuleType, name: str, watcher: Watcher, *, through: bool = False) -> None:
+    """Let a watcher look on at a method or function, instead of the one that did before.
+
+    Calls inside of a watched call are not watched, unless it is looked `through`.
+    """
     function = vars(owner)[name]
     original = getattr(function, _MARK, function)
 
@@ -54,9 +62,11 @@ def patch(owner: type, name: str, watcher: Watcher) -> None:
     def watched(*args: Any, **kwargs: Any) -> Any:
         if _thread.watching:
             return original(*args, **kwargs)
-        _thread.watching = True
+        _thread.watching = not through
         try:
             begun = guarded(watcher.begin, original, args, kwargs)
+            if begun is not None:
+                args, kwargs = guarded(watcher.arguments, begun, args, kwargs) or (args, kwargs)
             try:
                 result = original(*args, **kwargs)
             except BaseException:
@@ -88,11 +98,12 @@ def warn(on: bool) -> None:
 
 
 def when_imported(name: str, then: Callable[[], None]) -> None:
-    """Call `then` now when a module has been imported, else just after its first import."""
+    """Call `then` now when a module has been imported, else just after its first import, instead of what waited for that."""
     if name in sys.modules:
         then()
-    elif not any(isinstance(finder, _Waiting) and finder.name == name for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Waiting(name, then))
+        return
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not (isinstance(finder, _Waiting) and finder.name == name)]
+    sys.meta_path.insert(0, _Waiting(name, then))
 
 
 class _Waiting:
