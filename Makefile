@@ -9,7 +9,6 @@ RUN := .venv/bin/python
 STATIC := src/runlore/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
 FRAMEWORKS := boosters deep
-FRAMEWORKS := deep
 PORT ?= 5000
 PYTEST_ARGS ?=
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import click
 
 REFERENCE = Path(__file__).parent / "reference"
-MODULES = ("runlore", "runlore.artifacts", "runlore.catboost", "runlore.data", "runlore.exceptions", "runlore.keras",
-           "runlore.lightgbm", "runlore.models", "runlore.onnx", "runlore.pmdarima", "runlore.prophet",
-           "runlore.pyfunc", "runlore.pytorch", "runlore.sklearn", "runlore.statsmodels", "runlore.system_metrics",
-           "runlore.types", "runlore.xgboost")  # fmt: skip
+MODULES = (
+    "runlore", "runlore.artifacts", "runlore.catboost", "runlore.data", "runlore.exceptions", "runlore.keras",
+    "runlore.lightgbm", "runlore.models", "runlore.onnx", "runlore.pmdarima", "runlore.prophet", "runlore.pyfunc",
+    "runlore.pytorch", "runlore.sentence_transformers", "runlore.sklearn", "runlore.spacy", "runlore.statsmodels",
+    "runlore.system_metrics", "runlore.transformers", "runlore.types", "runlore.xgboost",
+)  # fmt: skip
 """Public modules with names of their own. `runlore.client`, `entities` and `tracking` are described through `runlore`."""
 _NOTE = "<!-- Written by docs/generate.py from the code. -->\n"
 

@@ -29,7 +29,10 @@ RANKS: list[tuple[str, ...]] = [
     ("environments",),
     ("pyfunc",),
     ("autologging",),
-    ("catboost", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch", "sklearn", "statsmodels", "xgboost"),
+    (
+        "catboost", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch",
+        "sentence_transformers", "sklearn", "spacy", "statsmodels", "transformers", "xgboost",
+    ),
     ("frameworks",),
     ("serving",),
     ("tracking", "mlflow_alias"),

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
         prophet,
         pyfunc,
         pytorch,
+        sentence_transformers,
         sklearn,
+        spacy,
         statsmodels,
         system_metrics,
         tracking,
+        transformers,
         types,
         xgboost,
     )
@@ -133,8 +136,9 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "catboost", "client", "data", "entities", "exceptions", "keras", "lightgbm", "models", "onnx", "pmdarima",
-    "prophet", "pyfunc", "pytorch", "sklearn", "statsmodels", "system_metrics", "tracking", "types", "xgboost",
+    "artifacts", "catboost", "client", "data", "entities", "exceptions", "keras", "lightgbm", "models", "onnx",
+    "pmdarima", "prophet", "pyfunc", "pytorch", "sentence_transformers", "sklearn", "spacy", "statsmodels",
+    "system_metrics", "tracking", "transformers", "types", "xgboost",
 )  # fmt: skip
 
 _NAMES = {
@@ -256,6 +260,7 @@ __all__ = [
     "search_model_versions",
     "search_registered_models",
     "search_runs",
+    "sentence_transformers",
     "set_active_model",
     "set_experiment",
     "set_experiment_tag",
@@ -270,10 +275,12 @@ __all__ = [
     "set_tags",
     "set_tracking_uri",
     "sklearn",
+    "spacy",
     "start_run",
     "statsmodels",
     "system_metrics",
     "tracking",
+    "transformers",
     "types",
     "xgboost",
 ]

@@ -14,6 +14,7 @@ FRAMEWORKS = {
     "pytorch": "lightning pytorch_lightning",
     "sklearn": "sklearn",
     "statsmodels": "statsmodels",
+    "transformers": "transformers",
     "xgboost": "xgboost",
 }
 """Runlore's module -> the library whose import it waits for, or several."""
