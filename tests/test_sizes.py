@@ -27,6 +27,10 @@ MLFLOW_SHAPED = (
     "pmdarima.py",
     "pytorch.py",
     "keras.py",
+    "transformers.py",
+    "sentence_transformers.py",
+    "spacy.py",
+    "tensorflow.py",
 )
 
 

@@ -162,7 +162,9 @@ class _Writer:
     def write(self, directory: Path, model: Model) -> None:
         """See `Writer`."""
         self.model.save(str(directory / SENTENCE_TRANSFORMERS_DATA_PATH), create_model_card=False)
-        add_to_model(model, loader_module="mlflow.sentence_transformers", data=SENTENCE_TRANSFORMERS_DATA_PATH, model_config=self.config)
+        add_to_model(
+            model, loader_module="mlflow.sentence_transformers", data=SENTENCE_TRANSFORMERS_DATA_PATH, model_config=self.config
+        )
         inner = getattr(self.model[0], "auto_model", None)
         model.add_flavor(
             FLAVOR_NAME,

@@ -94,3 +94,9 @@ def test_the_callback_of_keras(client: runlore.MlflowClient) -> None:
     assert run.data.params["optimizer_name"] == "adam"
     assert float(run.data.params["optimizer_learning_rate"]) == pytest.approx(0.01)
     assert "dense_1" in Path(client.download_artifacts(run.info.run_id, "model_summary.txt")).read_text(encoding="utf-8")
+
+
+def test_the_autologging_of_xgboost(client: runlore.MlflowClient) -> None:
+    [run] = runs_of(client, "boosting")
+    assert [step for step, _ in history(client, run, "train-logloss")] == list(range(5))
+    assert (run.data.params["max_depth"], run.data.params["num_boost_round"]) == ("2", "5")
