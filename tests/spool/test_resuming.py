@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -225,3 +226,22 @@ def test_offline(server: str, tmp_path: Path, end: str) -> None:
     assert trained(server, 110, 130, 1, GO_ON=run_id, RUNLORE_OFFLINE="1") == run_id  # of this one only the server knows
     assert subprocess.run([*RUNLORE, "sync"]).returncode == 0
     assert losses(server, run_id) == due(80, 110) + [(n, 1.0 * n) for n in range(110, 130)]
+
+
+def test_the_command_line_says_what_was_changed(tmp_path: Path) -> None:
+    uri = str(tmp_path / "store")
+    run_id = trained(uri, 0, 100, 1)
+    trained(uri, 90, 110, -1, GO_ON=run_id)
+    program = [*RUNLORE, "runs"]
+    text = subprocess.run([*program, "describe", run_id, "--store", uri], capture_output=True, text=True, check=True).stdout
+    assert "12 points of 3 metrics replaced, from step 90" in text
+    assert "before: sign" in text
+    told = json.loads(
+        subprocess.run([*program, "describe", run_id, "--store", uri, "--json"], capture_output=True, check=True).stdout
+    )
+    assert (told["info"]["run_id"], told["changes"]["resumes"][0]["points"]) == (run_id, 12)
+    assert [(item["key"], item["value"]) for item in told["changes"]["params"]] == [("sign", "1.0")]
+    other = trained(uri, 0, 10, 1)
+    done = subprocess.run([*program, "diff", run_id, other, "--store", uri], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Param sign of A was '1.0' until" in done.stderr

@@ -81,3 +81,32 @@ def test_a_run_whose_process_is_gone_is_lost(page: Any, served: Seeded) -> None:
     page.get_by_text("last heard 1 min ago").wait_for()
     page.goto(f"/e/{experiment}/runs")
     page.get_by_role("row").filter(has_text="was-killed").get_by_text("Lost", exact=True).last.wait_for()
+
+
+RESUMED = """
+import runlore, sys
+runlore.set_tracking_uri(sys.argv[1])
+with runlore.start_run(run_name="was-resumed") as run:
+    runlore.log_param("lr", 0.1)
+    for step in range(20):
+        runlore.log_metric("loss", 1.0, step=step)
+with runlore.start_run(run_id=run.info.run_id):
+    runlore.log_param("lr", 0.25)
+    for step in range(15, 30):
+        runlore.log_metric("loss", 0.5, step=step)
+print(run.info.run_id, run.info.experiment_id)
+"""
+
+
+def test_a_resumed_run_says_what_was_replaced_and_changed(page: Any, served: Seeded, axe: str) -> None:
+    command = [sys.executable, "-c", RESUMED, served.url]
+    run, experiment = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout.split()
+    page.goto(f"/e/{experiment}/r/{run}")
+    page.get_by_text("5 points of 1 metric replaced, from step 15").wait_for()
+    page.get_by_role("row").filter(has_text="changed: was 0.1 until").get_by_text("0.25", exact=True).wait_for()
+    page.goto(f"/e/{experiment}/r/{run}/params")
+    page.get_by_text("changed: was 0.1 until").wait_for()
+    page.evaluate(axe)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        assert serious_violations(page) == []

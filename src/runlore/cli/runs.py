@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
+import msgspec
 
 from runlore.api.dashboard import GetExperimentSummaries
 from runlore.api.delivery import GetRunLives
 from runlore.api.runs import DeleteRun, GetRun, RestoreRun, SearchRuns
 from runlore.api.trash import MoveRuns
 from runlore.blobs.uri import open_blobs
+from runlore.cli.changes import resume_text, run_changes
 from runlore.cli.compare import compare
 from runlore.cli.copies import copy
 from runlore.cli.output import counted, plain, print_done, print_fields, print_json, print_table, time_text
@@ -126,8 +128,9 @@ def describe(run: str, as_json: bool, store: str | None) -> None:
     with opened(store) as opened_store:
         found = opened_store.call(GetRun(run_id=find_run(opened_store, run))).run
         lost = set() if as_json else _lost(opened_store, [found])
+        changes = run_changes(opened_store, found.info.run_id)
     if as_json:
-        print_json(found)
+        print_json({**msgspec.structs.asdict(found), "changes": changes})
         return
     info, data = found.info, found.data
     print_fields(
@@ -144,6 +147,8 @@ def describe(run: str, as_json: bool, store: str | None) -> None:
             *((f"param {key}", value) for key, value in sorted(data.params.items())),
             *((f"metric {key}", f"{value:g}") for key, value in sorted(data.metrics.items())),
             *((f"tag {key}", value) for key, value in sorted(data.tags.items())),
+            *(("resumed", resume_text(resume)) for resume in changes.resumes),
+            *((f"before: {item.key}", f"{item.value} (until {time_text(item.until)})") for item in changes.params),
         ]
     )
 
@@ -225,14 +230,19 @@ def diff(a: str, b: str, as_json: bool, store: str | None) -> None:
     with opened(store) as opened_store:
         found = [opened_store.call(GetRun(run_id=find_run(opened_store, text))).run for text in (a, b)]
         snapshots = [load_snapshot(open_blobs(run.info.artifact_uri, opened_store, foreign=True)) for run in found]
+        former = [run_changes(opened_store, run.info.run_id).params for run in found]
     result = difference(snapshots[0], snapshots[1], (found[0].data.params, found[1].data.params))
     if as_json:
-        print_json(result)
+        print_json({**msgspec.structs.asdict(result), "former_params": {"a": former[0], "b": former[1]}})
     else:
         for run, snapshot in zip(found, snapshots, strict=True):
             if not snapshot:
                 click.echo(f"Run {run.info.run_id} was logged without a snapshot.", err=True)
         _print_difference(result)
+        for name, items in zip("AB", former, strict=True):
+            for item in items:
+                told = f"Param {item.key} of {name} was {item.value!r} until {time_text(item.until)}: the run was resumed."
+                click.echo(plain(told), err=True)
     raise SystemExit(0 if result.same else 1)
 
 

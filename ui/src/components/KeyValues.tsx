@@ -12,6 +12,8 @@ import { CopyButton } from "./Value";
 export interface Pair {
   key: string;
   value: string;
+  /** Small print below the value. */
+  note?: string;
 }
 
 /** How pairs are changed; each answers whether it went well. */
@@ -82,6 +84,7 @@ export function KeyValues({ title, noun, pairs, empty, searchFrom = 8, edit }: K
                   </th>
                   <td>
                     <span className={styles.value}>{pair.value}</span>
+                    {pair.note && <span className={styles.note}>{pair.note}</span>}
                   </td>
                   <td className={styles.copy} data-edit={Boolean(edit)}>
                     <CopyButton text={pair.value} label={`Copy ${pair.key}`} />

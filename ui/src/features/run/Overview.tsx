@@ -11,6 +11,7 @@ import { Card } from "@/components/Page";
 import { Chip, CopyButton, Num } from "@/components/Value";
 import { formatNumber, plural, toNumber } from "@/lib/format";
 import { Children, Parent } from "./Family";
+import { paramPairs, Resumes } from "./Resumes";
 import styles from "./RunPage.module.css";
 import { Surroundings } from "./Surroundings";
 import { tagEdit } from "./tagEdit";
@@ -39,7 +40,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
         <KeyValues
           title="Params"
           noun="param"
-          pairs={run.data?.params ?? []}
+          pairs={paramPairs(overview)}
           empty={
             <>
               Log one: <code>runlore.log_param("lr", 0.01)</code>
@@ -51,6 +52,7 @@ export function Overview({ overview }: { overview: RunOverview }) {
       <div className={styles.column}>
         <Source run={run} tags={tags} />
         <Surroundings run={run} />
+        <Resumes overview={overview} />
         <Parent overview={overview} />
         <Datasets run={run} />
         <Models overview={overview} />
