@@ -79,6 +79,7 @@ bench: .venv/.ready .venvs/mlflow3/.ready .venvs/fasttrackml/.ready ## Measure R
 	$(RUN) bench/search.py --readme
 	$(RUN) bench/disk.py --readme
 	$(RUN) bench/table.py
+	$(RUN) bench/serving.py
 	$(RUN) bench/search_store.py
 	$(RUN) bench/postgresql.py --readme
 	$(RUN) bench/charts.py

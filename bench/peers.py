@@ -188,7 +188,7 @@ def settle(pid: int, patience: float = 60.0) -> None:
 
 
 @contextmanager
-def started(peer: Peer, patience: float = 120.0) -> Iterator[Running]:
+def started(peer: Peer, patience: float = 120.0, answers: Callable[[int], bool] = _answers) -> Iterator[Running]:
     """Run a peer with fresh data until the block ends; `start_seconds` is the time to its first answer."""
     folder = Path(tempfile.mkdtemp(prefix="runlore-bench-"))
     port = free_port()
@@ -198,7 +198,7 @@ def started(peer: Peer, patience: float = 120.0) -> Iterator[Running]:
             [str(peer.program), *peer.arguments(port, folder)], cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        while not _answers(port):
+        while not answers(port):
             if process.poll() is not None or time.perf_counter() - begin > patience:
                 raise RuntimeError(f"{peer.name} did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
             time.sleep(0.02)

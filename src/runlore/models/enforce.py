@@ -13,6 +13,15 @@ from runlore.types.datatypes import DataType, FieldType
 from runlore.types.schema import ColSpec, ParamSchema, Schema, TensorSpec
 
 
+_NUMBERS = {
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+}
+
+
 def enforce_schema(data: Any, schema: Schema | None) -> Any:
     """The data as the schema describes it. Raises `InvalidParameter` naming what is missing or of another type."""
     if schema is None:
@@ -48,10 +57,24 @@ def _table(data: Any, schema: Schema) -> Any:
         raise InvalidParameter(f"Expected input to be a table, an array, a dictionary or a list, got {type(data).__name__}.")
     if not schema.has_input_names():
         return _by_position(data, schema)
+    if is_exact(data, schema):
+        return data.copy()
     if missing := [name for name in schema.required_input_names() if name not in data.columns]:
         raise InvalidParameter(f"Model is missing inputs {missing}. It got the columns {list(data.columns)}.")
     present = [spec for spec in schema if spec.name in data.columns]
     return pd.DataFrame({spec.name: _column(data[spec.name], spec) for spec in present}, index=data.index)
+
+
+def is_exact(table: Any, schema: Schema) -> bool:
+    """Whether a table has the columns of a schema of named numbers and truth values, in its order and types: as most requests to
+    a served model have them, and nothing is left to do."""
+    if len(table.columns) != len(schema) or table.columns.tolist() != schema.input_names():
+        return False
+    found = table.dtypes.tolist()
+    return all(
+        isinstance(spec.type, DataType) and str(kind) == _NUMBERS.get(spec.type)
+        for spec, kind in zip(schema, found, strict=True)
+    )
 
 
 def _by_position(data: Any, schema: Schema) -> Any:

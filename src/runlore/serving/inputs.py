@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from runlore.exceptions import BadRequest, InvalidParameter, MissingDependency
+from runlore.models.enforce import is_exact
 from runlore.models.signature import ModelSignature
 from runlore.types.datatypes import DataType
 from runlore.types.schema import Schema, TensorSpec
@@ -176,6 +177,8 @@ def to_schema(table: Any, schema: Schema | None) -> Any:
     if schema is None or schema.is_tensor_spec():
         return table
     named = schema.has_input_names()
+    if named and is_exact(table, schema):
+        return table
     for position, spec in enumerate(schema):
         place = spec.name if named else position
         if not isinstance(spec.type, DataType) or (place not in table.columns if named else place >= len(table.columns)):
