@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN := .venv/bin/python
 STATIC := src/runlore/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
-FRAMEWORKS := boosters deep
+FRAMEWORKS := boosters deep recording
 PORT ?= 5000
 PYTEST_ARGS ?=
 

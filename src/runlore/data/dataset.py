@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
+from runlore.data.sources import DatasetSource, source_of
 from runlore.entities import Dataset as DatasetEntity
 from runlore.exceptions import InvalidParameter
 
 DIGEST_DIGITS = 32
 """Hexadecimal digits of the SHA-256 that are kept: MLflow's limit is 36 characters."""
 
-_SOURCE_TYPES = {"": "local", "file": "local", "http": "http", "https": "http", "s3": "s3", "gs": "gs"}
-
 
 class Dataset:
     """A dataset that can be logged with `log_input`. Equal content has an equal digest, on every machine."""
 
-    def __init__(self, source: str | None, name: str | None, digest: str, schema: Any, profile: dict[str, Any]) -> None:
-        self.source = source
+    def __init__(
+        self, source: str | DatasetSource | None, name: str | None, digest: str, schema: Any, profile: dict[str, Any]
+    ) -> None:
+        self.source = source_of(source)
         self.name = name or "dataset"
         self.digest = digest
         self.schema = schema
@@ -29,23 +28,22 @@ class Dataset:
 
     def to_entity(self) -> DatasetEntity:
         """The dataset as it is stored."""
-        source_type, source = self.described_source()
         return DatasetEntity(
             name=self.name,
             digest=self.digest,
-            source_type=source_type,
-            source=source,
+            source_type=self.source.kind,
+            source=self.source.to_json(),
             schema=None if self.schema is None else json.dumps(self.schema),
             profile=json.dumps(self.profile),
         )
 
-    def described_source(self) -> tuple[str, str]:
-        """Type and JSON description of where the data came from."""
-        return described_source(self.source)
-
     def to_dict(self) -> dict[str, Any]:
         """The dataset as it is stored, as a dictionary."""
         return self.to_entity().to_dictionary()
+
+    def to_json(self) -> str:
+        """The dataset as it is stored, as JSON."""
+        return json.dumps(self.to_dict())
 
 
 class FrameDataset(Dataset, ABC):
@@ -54,7 +52,13 @@ class FrameDataset(Dataset, ABC):
     library: ClassVar[str]
 
     def __init__(
-        self, df: Any, source: str | None, targets: str | None, name: str | None, digest: str | None, predictions: str | None
+        self,
+        df: Any,
+        source: str | DatasetSource | None,
+        targets: str | None,
+        name: str | None,
+        digest: str | None,
+        predictions: str | None,
     ) -> None:
         for argument, column in (("targets", targets), ("predictions", predictions)):
             if column is not None and column not in df.columns:
@@ -86,18 +90,6 @@ def dataset_entity(dataset: Dataset | DatasetEntity) -> DatasetEntity:
     raise InvalidParameter(
         f"Expected a dataset, got {type(dataset).__name__}. hint: runlore.data.from_pandas(frame, source='…') makes one."
     )
-
-
-def described_source(source: str | None) -> tuple[str, str]:
-    """Type and JSON description of a source; without one it is the running script."""
-    if source is None:
-        return "code", json.dumps(
-            {"tags": {"mlflow.source.name": sys.argv[0] if sys.argv else "", "mlflow.source.type": "LOCAL"}}
-        )
-    scheme = urlsplit(source).scheme
-    scheme = "" if len(scheme) == 1 else scheme  # C:\…
-    kind = _SOURCE_TYPES.get(scheme, scheme)
-    return kind, json.dumps({"url" if kind == "http" else "uri": source})
 
 
 def column_type(dtype: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runlore.data.dataset import DIGEST_DIGITS, Dataset
+from runlore.data.sources import DatasetSource
 from runlore.exceptions import InvalidParameter, NotFound
 
 _CHUNK = 1 << 20
@@ -17,14 +18,16 @@ _CHUNK = 1 << 20
 class FilesDataset(Dataset):
     """A dataset that is a file, or all files under a directory."""
 
-    def __init__(self, path: Path, source: str | None, name: str | None, digest: str | None) -> None:
+    def __init__(self, path: Path, source: str | DatasetSource | None, name: str | None, digest: str | None) -> None:
         self.path = path
         found = list(_files(path))
         profile = {"num_files": len(found), "num_bytes": sum(file.stat().st_size for _, file in found)}
         super().__init__(source or path.absolute().as_posix(), name or path.name, digest or files_digest(path), None, profile)
 
 
-def from_files(path: str | Path, source: str | None = None, name: str | None = None, digest: str | None = None) -> FilesDataset:
+def from_files(
+    path: str | Path, source: str | DatasetSource | None = None, name: str | None = None, digest: str | None = None
+) -> FilesDataset:
     """A dataset from a file, or from all files under a directory. `source` says where else they came from.
 
     Every byte is read for the digest; give a `digest` to spare a large directory that. Links are not followed. Raises

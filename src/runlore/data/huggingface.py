@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runlore.data.dataset import DIGEST_DIGITS, Dataset
+from runlore.data.sources import DatasetSource, HuggingFaceSource
 from runlore.exceptions import InvalidParameter
 
 _BATCH = 1_000
@@ -23,17 +24,14 @@ Files = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 class HuggingFaceDataset(Dataset):
     """A `datasets.Dataset`; `targets` names a column."""
 
-    def __init__(self, ds: Any, description: dict[str, Any], targets: str | None, name: str | None, digest: str | None) -> None:
-        self.ds, self.targets, self._description = ds, targets, description
+    def __init__(
+        self, ds: Any, source: str | DatasetSource | None, targets: str | None, name: str | None, digest: str | None
+    ) -> None:
+        self.ds, self.targets = ds, targets
         schema = {"mlflow_colspec": [_colspec(key, feature) for key, feature in ds.features.items()]}
         profile = {"num_rows": ds.num_rows, "dataset_size": ds.dataset_size, "size_in_bytes": ds.size_in_bytes}
-        source = description.get("path")
         name = name or getattr(ds.info, "dataset_name", None) or ds.builder_name
         super().__init__(source, name, digest or rows_digest(ds), schema, profile)
-
-    def described_source(self) -> tuple[str, str]:
-        """The place on the hub, or the files, that the data was loaded from."""
-        return ("hugging_face", json.dumps(self._description)) if self.source is not None else super().described_source()
 
 
 def from_huggingface(
@@ -46,7 +44,7 @@ def from_huggingface(
     name: str | None = None,
     digest: str | None = None,
     trust_remote_code: bool | None = None,
-    source: str | None = None,
+    source: str | DatasetSource | None = None,
 ) -> HuggingFaceDataset:
     """A dataset from a `datasets.Dataset`.
 
@@ -62,16 +60,11 @@ def from_huggingface(
         )
     if targets is not None and targets not in ds.features:
         raise InvalidParameter(f"The specified Hugging Face dataset does not contain the targets column {targets!r}.")
-    description = {
-        "path": path or source,
-        "config_name": getattr(ds, "config_name", None),
-        "data_dir": data_dir,
-        "data_files": data_files,
-        "split": None if ds.split is None else str(ds.split),
-        "revision": None if revision is None else str(revision),
-        "trust_remote_code": trust_remote_code,
-    }
-    return HuggingFaceDataset(ds, description, targets, name, digest)
+    if path is not None:
+        config = getattr(ds, "config_name", None)
+        split = None if ds.split is None else str(ds.split)
+        source = HuggingFaceSource(path, config, data_dir, data_files, split, revision, trust_remote_code)
+    return HuggingFaceDataset(ds, source, targets, name, digest)
 
 
 def rows_digest(ds: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runlore.data.dataset import DIGEST_DIGITS, Dataset
+from runlore.data.sources import DatasetSource
 
 if TYPE_CHECKING:
     import numpy
@@ -19,7 +20,7 @@ class NumpyDataset(Dataset):
     """A dataset that is an array, or a dictionary of arrays, of features, and one of targets."""
 
     def __init__(
-        self, features: Arrays, source: str | None, targets: Arrays | None, name: str | None, digest: str | None
+        self, features: Arrays, source: str | DatasetSource | None, targets: Arrays | None, name: str | None, digest: str | None
     ) -> None:
         self.features, self.targets = features, targets
         schema = {
@@ -34,7 +35,7 @@ class NumpyDataset(Dataset):
 
 def from_numpy(
     features: Arrays,
-    source: str | None = None,
+    source: str | DatasetSource | None = None,
     targets: Arrays | None = None,
     name: str | None = None,
     digest: str | None = None,

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from runlore.data.dataset import DIGEST_DIGITS, FrameDataset, column_type
+from runlore.data.sources import DatasetSource
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +40,7 @@ class PandasDataset(FrameDataset):
 
 def from_pandas(
     df: pandas.DataFrame,
-    source: str | None = None,
+    source: str | DatasetSource | None = None,
     targets: str | None = None,
     name: str | None = None,
     digest: str | None = None,

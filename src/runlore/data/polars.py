@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from runlore.data.dataset import DIGEST_DIGITS, FrameDataset
+from runlore.data.sources import DatasetSource
 
 if TYPE_CHECKING:
     import polars
@@ -47,7 +48,7 @@ class PolarsDataset(FrameDataset):
 
 def from_polars(
     df: polars.DataFrame,
-    source: str | None = None,
+    source: str | DatasetSource | None = None,
     targets: str | None = None,
     name: str | None = None,
     digest: str | None = None,

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from runlore.data.numpy import NumpyDataset
+from runlore.data.sources import DatasetSource
 from runlore.exceptions import InvalidParameter
 
 
 def from_torch(
-    features: Any, source: str | None = None, targets: Any = None, name: str | None = None, digest: str | None = None
+    features: Any,
+    source: str | DatasetSource | None = None,
+    targets: Any = None,
+    name: str | None = None,
+    digest: str | None = None,
 ) -> NumpyDataset:
     """A dataset from a tensor, a dictionary of tensors, or a `TensorDataset` (whose last tensor is the targets).
 
