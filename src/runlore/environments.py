@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -186,6 +187,28 @@ def prepare(
                 if not (root / _READY).is_file():
                     _make(found, specification, manager, wheel, tell or (lambda line: None))
     return found
+
+
+def pack_environment(environment: Environment, folder: str | Path) -> Path:
+    """An environment as a `.tar.gz` in a directory; returns its path.
+
+    Unpacked anywhere, it runs on machines with the same system and the same Python at the same place. Its programs know where
+    they were made: start them as modules, `bin/python -m …`. Raises `InvalidParameter` for the local environment.
+    """
+    if environment.root is None:
+        raise InvalidParameter("The local environment can not be packed. Choose uv or virtualenv.")
+    target = Path(folder) / f"{environment.root.name}.tar.gz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".packing-")
+    os.close(descriptor)
+    try:
+        with tarfile.open(name, "w:gz", compresslevel=1) as archive:
+            archive.add(environment.root, arcname=environment.root.name)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target
 
 
 def checked_manager(env_manager: str | None) -> str:

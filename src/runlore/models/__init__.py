@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from runlore.models.facts import get_model_info, set_signature, update_model_requirements
 
 __all__ = [
-    "Model", "ModelConfig", "ModelInfo", "ModelInputExample", "ModelSignature", "convert_input_example_to_serving_input",
-    "get_model_info", "infer_signature", "set_model", "set_signature", "update_model_requirements",
+    "Model", "ModelConfig", "ModelInfo", "ModelInputExample", "ModelSignature", "build_docker",
+    "convert_input_example_to_serving_input", "get_model_info", "infer_signature", "predict", "set_model", "set_signature", "update_model_requirements",
 ]  # fmt: skip
 
 _HOME = {
     "get_model_info": "runlore.models.facts",
     "set_signature": "runlore.models.facts",
     "update_model_requirements": "runlore.models.facts",
+    "build_docker": "runlore.serving.docker",
+    "predict": "runlore.serving.files",
 }
 """Names that are imported when they are first used."""
 

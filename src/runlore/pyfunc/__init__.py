@@ -17,6 +17,7 @@ from runlore.models.own_code import own_code
 from runlore.models.requirements import default_conda_env, pinned
 from runlore.models.signature import ModelSignature
 from runlore.models.trust import Consent, LocalModel
+from runlore.pyfunc.environment import build_model_env
 from runlore.pyfunc.loaded import FLAVOR_NAME, PyFuncModel
 from runlore.pyfunc.loaders import load_by_module
 from runlore.pyfunc.model import PythonModel, PythonModelContext
@@ -24,8 +25,8 @@ from runlore.pyfunc.python_model import FROM_CODE, PICKLED, PythonModelWriter, a
 from runlore.pyfunc.spark import spark_udf
 
 __all__ = [
-    "FLAVOR_NAME", "PyFuncModel", "PythonModel", "PythonModelContext", "add_to_model", "get_default_conda_env",
-    "get_default_pip_requirements", "get_model_dependencies", "load_model", "log_model", "save_model", "spark_udf",
+    "FLAVOR_NAME", "PyFuncModel", "PythonModel", "PythonModelContext", "add_to_model", "build_model_env",
+    "get_default_conda_env", "get_default_pip_requirements", "get_model_dependencies", "load_model", "log_model", "save_model", "spark_udf",
 ]  # fmt: skip
 
 
