@@ -27,6 +27,7 @@ RANKS: list[tuple[str, ...]] = [
     ("own_wheel",),
     ("models",),
     ("environments",),
+    ("projects",),
     ("pyfunc",),
     ("autologging",),
     (

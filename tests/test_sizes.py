@@ -18,6 +18,7 @@ MLFLOW_SHAPED = (
     "artifacts.py",
     "data/",
     "models/",
+    "projects/",
     "xgboost.py",
     "lightgbm.py",
     "catboost.py",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         models,
         onnx,
         pmdarima,
+        projects,
         prophet,
         pyfunc,
         pytorch,
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from runlore.fluent.series import query_series
     from runlore.frameworks import autolog
     from runlore.mlflow_alias import install_as_mlflow
+    from runlore.projects import run
     from runlore.system_metrics import (
         disable_system_metrics_logging,
         enable_system_metrics_logging,
@@ -137,7 +139,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "artifacts", "catboost", "client", "data", "entities", "exceptions", "keras", "lightgbm", "models", "onnx",
-    "pmdarima", "prophet", "pyfunc", "pytorch", "sentence_transformers", "sklearn", "spacy", "statsmodels",
+    "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers", "sklearn", "spacy", "statsmodels",
     "system_metrics", "tracking", "transformers", "types", "xgboost",
 )  # fmt: skip
 
@@ -169,6 +171,7 @@ _NAMES = {
     "frameworks": "autolog",
     "fluent.series": "query_series",
     "mlflow_alias": "install_as_mlflow",
+    "projects": "run",
     "system_metrics": """
         disable_system_metrics_logging enable_system_metrics_logging set_system_metrics_node_id
         set_system_metrics_samples_before_logging set_system_metrics_sampling_interval""",
@@ -248,6 +251,7 @@ __all__ = [
     "models",
     "onnx",
     "pmdarima",
+    "projects",
     "prophet",
     "pyfunc",
     "pytorch",
@@ -255,6 +259,7 @@ __all__ = [
     "register_model",
     "restore_experiment",
     "restore_run",
+    "run",
     "search_experiments",
     "search_logged_models",
     "search_model_versions",

@@ -74,6 +74,13 @@ class InvalidState(RunloreError):
     status = 400
 
 
+class ExecutionException(RunloreError):
+    """A project can not be run, or has failed."""
+
+    error_code = "INVALID_STATE"
+    status = 400
+
+
 class Unauthenticated(RunloreError):
     """No valid credentials came with the request."""
 

@@ -35,6 +35,7 @@ ALIAS = "mlflow"
 _ELSEWHERE = {
     "mlflow.client": "runlore.client",
     "mlflow.entities.model_registry": "runlore.entities.registry",
+    "mlflow.projects.submitted_run": "runlore.projects.submitted",
     "mlflow.tracking.client": "runlore.client",
     "mlflow.tracking.context.registry": "runlore.tracking.context",
 }

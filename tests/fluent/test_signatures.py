@@ -71,7 +71,6 @@ MISSING: dict[str, str] = {
     "get_registered_sources": INTERNAL,
     "import_checkpoints": LATER,
     "login": DATABRICKS,
-    "run": LATER,
     "test": INTERNAL,
     "validate_evaluation_results": LATER,
 }

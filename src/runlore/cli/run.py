@@ -1,4 +1,4 @@
-"""`runlore run`: start a Python script as `python` would, if wanted with Runlore in the place of MLflow."""
+"""`runlore run`: start a Python script as `python` would, if wanted with Runlore in the place of MLflow; or run a project."""
 
 from __future__ import annotations
 
@@ -7,28 +7,53 @@ import io
 import os
 import sys
 from types import CodeType, ModuleType
+from typing import Any
 
 import click
 
 import runlore
+from runlore.cli.projects import is_project, project_options, run_project
 from runlore.mlflow_alias import pass_on_to_children
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+class _Run(click.Command):
+    """Options may follow a project, as with `mlflow run`; what follows a script is the script's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look at what is to be run, then decide."""
+        if "-m" not in args:
+            found, _, _ = self.make_parser(ctx).parse_args(list(args))
+            named = found.get("arguments")
+            if isinstance(named, tuple) and named and is_project(named[0]):
+                ctx.allow_interspersed_args, ctx.ignore_unknown_options = True, False
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Run, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--as-mlflow", is_flag=True, help="`import mlflow` in the script and its child processes gives Runlore.")
 @click.option("-m", "module", metavar="MODULE", help="Run a module instead of a script, as `python -m` does.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [ARGUMENTS]...")
-def run(as_mlflow: bool, module: str | None, arguments: tuple[str, ...]) -> None:
-    """Run a Python script.
+@project_options
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT|PROJECT] [ARGUMENTS]...")
+def run(as_mlflow: bool, module: str | None, arguments: tuple[str, ...], **project: Any) -> None:
+    """Run a Python script, or a project: a directory or git repository with an MLproject file.
 
     \b
     Examples:
       runlore run train.py --lr 0.1
       runlore run --as-mlflow train.py        an unmodified MLflow script, without MLflow
       runlore run --as-mlflow -m package.train
+      runlore run . -P alpha=0.5              the entry point main of the project here
+      runlore run https://git.example.com/team/project.git#part -v v1.2 -e validate
     """
     if module is None and not arguments:
         raise click.UsageError("Which script? Example: runlore run train.py")
+    if module is None and is_project(arguments[0]):
+        run_project(arguments, **project)
+        return
+    if given := [name for name, value in project.items() if value]:
+        raise click.UsageError(
+            f"--{given[0].replace('_', '-')} goes with a project, which {arguments[0] if arguments else module} is not."
+        )
     if as_mlflow:
         runlore.install_as_mlflow()
         pass_on_to_children()

@@ -114,6 +114,7 @@ def delete_webhook(db: Transaction, op: DeleteWebhook) -> Empty:
     """Messages that wait go with it."""
     if not db.execute("DELETE FROM webhook WHERE webhook_id = ?", (op.webhook_id,)):
         raise _unknown(op.webhook_id)
+    db.execute("DELETE FROM webhook_delivery WHERE webhook_id = ?", (op.webhook_id,))
     db.execute("DELETE FROM alert_told WHERE webhook_id = ?", (op.webhook_id,))
     forget_watched(db)
     return Empty()

@@ -19,7 +19,7 @@ CREATE TABLE webhook (
 -- Messages: written in the transaction of what they tell, sent afterwards.
 CREATE TABLE webhook_delivery (
     delivery_id TEXT NOT NULL PRIMARY KEY,
-    webhook_id TEXT NOT NULL REFERENCES webhook (webhook_id) ON DELETE CASCADE,
+    webhook_id TEXT NOT NULL,
     event TEXT NOT NULL,
     body TEXT NOT NULL,                     -- JSON, as it is sent
     status TEXT NOT NULL,                   -- PENDING, DELIVERED, FAILED
