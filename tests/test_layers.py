@@ -29,6 +29,8 @@ RANKS: list[tuple[str, ...]] = [
     ("environments",),
     ("projects",),
     ("pyfunc",),
+    ("evaluation",),
+    ("metrics",),
     ("autologging",),
     (
         "catboost", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch",
@@ -36,7 +38,7 @@ RANKS: list[tuple[str, ...]] = [
     ),
     ("frameworks",),
     ("serving",),
-    ("tracking", "mlflow_alias"),
+    ("tracking", "mlflow_alias", "config"),
     ("as_mlflow",),
     # -- edges --
     ("cli",),

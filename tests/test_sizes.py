@@ -18,6 +18,7 @@ MLFLOW_SHAPED = (
     "artifacts.py",
     "data/",
     "models/",
+    "evaluation/",
     "projects/",
     "xgboost.py",
     "lightgbm.py",

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
         artifacts,
         catboost,
         client,
+        config,
         data,
         entities,
+        evaluation,
         exceptions,
         keras,
         lightgbm,
+        metrics,
         models,
         onnx,
         pmdarima,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
         set_registry_uri,
         set_tracking_uri,
     )
+    from runlore.evaluation import evaluate, validate_evaluation_results
     from runlore.exceptions import MlflowException, RunloreError
     from runlore.fluent.artifacts import (
         flush_artifact_async_logging,
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
         log_text,
         log_video,
     )
+    from runlore.models.checkpoints import import_checkpoints
     from runlore.fluent.compare import compare_runs
     from runlore.fluent.difference import diff_runs
     from runlore.fluent.doctor import doctor
@@ -138,19 +143,21 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "catboost", "client", "data", "entities", "exceptions", "keras", "lightgbm", "models", "onnx",
-    "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers", "sklearn", "spacy", "statsmodels",
-    "system_metrics", "tracking", "transformers", "types", "xgboost",
+    "artifacts", "catboost", "client", "config", "data", "entities", "evaluation", "exceptions", "keras", "lightgbm",
+    "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers",
+    "sklearn", "spacy", "statsmodels", "system_metrics", "tracking", "transformers", "types", "xgboost",
 )  # fmt: skip
 
 _NAMES = {
     "client": """
         Image MlflowClient RunloreClient get_registry_uri get_tracking_uri is_tracking_uri_set set_registry_uri
         set_tracking_uri""",
+    "evaluation": "evaluate validate_evaluation_results",
     "exceptions": "MlflowException RunloreError",
     "fluent.artifacts": """
         flush_artifact_async_logging get_artifact_uri load_table log_artifact log_artifacts log_audio log_dict log_figure
         log_histogram log_image log_stream log_table log_text log_video""",
+    "models.checkpoints": "import_checkpoints",
     "fluent.compare": "compare_runs",
     "fluent.difference": "diff_runs",
     "fluent.doctor": "doctor",
@@ -194,6 +201,7 @@ __all__ = [
     "clear_active_model",
     "client",
     "compare_runs",
+    "config",
     "create_experiment",
     "create_external_model",
     "data",
@@ -208,6 +216,8 @@ __all__ = [
     "enable_system_metrics_logging",
     "end_run",
     "entities",
+    "evaluate",
+    "evaluation",
     "exceptions",
     "finalize_logged_model",
     "flush_artifact_async_logging",
@@ -221,6 +231,7 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "import_checkpoints",
     "initialize_logged_model",
     "install_as_mlflow",
     "is_tracking_uri_set",
@@ -248,6 +259,7 @@ __all__ = [
     "log_table",
     "log_text",
     "log_video",
+    "metrics",
     "models",
     "onnx",
     "pmdarima",
@@ -287,6 +299,7 @@ __all__ = [
     "tracking",
     "transformers",
     "types",
+    "validate_evaluation_results",
     "xgboost",
 ]
 

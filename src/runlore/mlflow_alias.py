@@ -34,6 +34,9 @@ ALIAS = "mlflow"
 
 _ELSEWHERE = {
     "mlflow.client": "runlore.client",
+    "mlflow.models.evaluation": "runlore.evaluation",
+    "mlflow.models.evaluation.validation": "runlore.evaluation.validation",
+    "mlflow.models.model": "runlore.models.model",
     "mlflow.entities.model_registry": "runlore.entities.registry",
     "mlflow.projects.submitted_run": "runlore.projects.submitted",
     "mlflow.tracking.client": "runlore.client",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from tests.compat.conftest import mlflow_of
 
 import runlore
 import runlore.pyfunc
 import runlore.sklearn
-from runlore.exceptions import Untrusted
+from runlore.evaluation import EvaluationResult
+from runlore.exceptions import MissingDependency, Untrusted
 from runlore.models import get_model_info
 from runlore.settings import settings
 
@@ -108,3 +111,75 @@ def test_a_version_that_mlflow_registers_of_a_model_of_runlore_loads(
     assert told == "Forest 1"
     assert runlore.sklearn.load_model("models:/Forest/1").predict(X).tolist() == forest.predict(X).tolist()
     assert runlore.MlflowClient().get_model_version("Forest", "1").model_id == info.model_id
+
+
+def runlore_runs(server: str, folder: Path, script: str) -> str:
+    """What a script written for MLflow prints last when Runlore stands in for MLflow."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RUNLORE_"))}
+    environment |= {"MLFLOW_TRACKING_URI": server, "RUNLORE_SNAPSHOT": "0", "RUNLORE_CONSOLE": "0"}
+    environment |= {"RUNLORE_CONFIG_DIR": str(folder / "config")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "runlore.cli.main", "run", "--as-mlflow", str(SCRIPTS / script)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_an_evaluation_finds_what_mlflow_finds(server: str, tmp_path: Path) -> None:
+    """The same script with both: names, values to 1e-9, files, tables; and MLflow's saved result is read."""
+    python = mlflow_of(3)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "ours").mkdir()
+    theirs = json.loads(mlflow_runs(python, server, tmp_path / "theirs", "evaluate.py"))
+    ours = json.loads(runlore_runs(server, tmp_path / "ours", "evaluate.py"))
+    assert theirs.keys() == ours.keys()
+    for name in theirs:
+        for part in ("metrics", "logged"):
+            assert ours[name][part] == pytest.approx(theirs[name][part], rel=1e-9), (name, part)
+        assert ours[name]["artifacts"] == theirs[name]["artifacts"], name
+        if theirs[name]["per_class"]:
+            assert ours[name]["per_class"].keys() == theirs[name]["per_class"].keys()
+            for column, values in theirs[name]["per_class"].items():
+                like = values if column == "positive_class" else pytest.approx(values, rel=1e-9)
+                assert ours[name]["per_class"][column] == like, column
+        for table, columns in theirs[name]["tables"].items():
+            assert list(ours[name]["tables"][table]) == list(columns)
+            for column, values in columns.items():
+                assert ours[name]["tables"][table][column] == pytest.approx(values, abs=1e-8), column
+    saved = EvaluationResult.load(tmp_path / "theirs" / "result")
+    assert saved.metrics == pytest.approx(theirs["a line, measured further"]["metrics"])
+    assert len(saved.tables["eval_results_table"]) == 442
+
+
+PYTHON_MODELS = ("hinted", "configured", "streamed", "function", "from code")
+
+
+def test_models_written_by_hand_cross_over(mlflow_python: Path, server: str, tmp_path: Path) -> None:
+    """Python models of MLflow load in Runlore and the other way round, though neither is installed beside the other."""
+    kinds = PYTHON_MODELS[1:] if is_2(mlflow_python) else PYTHON_MODELS
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "ours").mkdir()
+    told = json.loads(mlflow_runs(mlflow_python, server, tmp_path / "theirs", "python_models.py", "write", *kinds))
+    for kind in kinds:
+        place = tmp_path / "theirs" / kind
+        with pytest.raises(Untrusted, match="allow_pickle=True"):
+            runlore.pyfunc.load_model(place)
+        if kind == "from code":  # which imports mlflow
+            with pytest.raises(MissingDependency, match="install_as_mlflow"):
+                runlore.pyfunc.load_model(place, allow_pickle=True)
+            continue
+        assert runlore.pyfunc.load_model(place, allow_pickle=True).predict(["a", "bb"]) == told[kind], kind
+    assert list(runlore.pyfunc.load_model(tmp_path / "theirs/streamed", allow_pickle=True).predict_stream("x")) == ["x", "!"]
+    assert runlore.pyfunc.load_model(tmp_path / "theirs/configured", allow_pickle=True, model_config={"word": "other"}).predict(
+        ["a"]
+    ) == ["a other"]
+    program = """import runlore; runlore.install_as_mlflow()
+print(runlore.pyfunc.load_model("from code", allow_pickle=True, model_config={"word": "there"}).predict(["a"]))"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "theirs", capture_output=True, text=True, check=True)
+    assert done.stdout == "['a there']\n"
+    script = [sys.executable, "-W", "ignore", "-m", "runlore.cli.main", "run", "--as-mlflow", str(SCRIPTS / "python_models.py")]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": server, "RUNLORE_SNAPSHOT": "0"}
+    subprocess.run([*script, "write", *kinds], cwd=tmp_path / "ours", env=environment, check=True, capture_output=True)
+    read = json.loads(mlflow_runs(mlflow_python, server, tmp_path / "ours", "python_models.py", "read", *kinds))
+    assert read == told

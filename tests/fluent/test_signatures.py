@@ -54,6 +54,7 @@ DIFFERENT: dict[tuple[str, str, str], str] = {
     ("mlflow", "search_runs", "run_view_type"): VIEW,
     ("mlflow", "search_runs", "grammar"): "Runlore's own, by keyword alone: says which grammar a filter is in",
     ("mlflow", "search_experiments", "view_type"): VIEW,
+    ("mlflow", "evaluate", "_called_from_genai_evaluate"): "not for callers",
     ("client", "search_runs", "run_view_type"): VIEW,
     ("client", "search_experiments", "view_type"): VIEW,
 }
@@ -66,13 +67,10 @@ INTERNAL = "not a documented function"
 MISSING: dict[str, str] = {
     "add_databricks_profile_info_to_artifact_uri": DATABRICKS,
     "context": INTERNAL,
-    "evaluate": LATER,
     "get_artifact_repository": INTERNAL,
     "get_registered_sources": INTERNAL,
-    "import_checkpoints": LATER,
     "login": DATABRICKS,
     "test": INTERNAL,
-    "validate_evaluation_results": LATER,
 }
 """Functions of MLflow's classic tracking that Runlore does not offer, and why."""
 

@@ -14,18 +14,37 @@ if TYPE_CHECKING:
     from runlore.models.facts import get_model_info, set_signature, update_model_requirements
 
 __all__ = [
-    "Model", "ModelConfig", "ModelInfo", "ModelInputExample", "ModelSignature", "build_docker",
-    "convert_input_example_to_serving_input", "get_model_info", "infer_signature", "predict", "set_model", "set_signature", "update_model_requirements",
-]  # fmt: skip
+    "EvaluationArtifact",
+    "EvaluationMetric",
+    "EvaluationResult",
+    "MetricThreshold",
+    "Model",
+    "ModelConfig",
+    "ModelInfo",
+    "ModelInputExample",
+    "ModelSignature",
+    "build_docker",
+    "convert_input_example_to_serving_input",
+    "evaluate",
+    "get_model_info",
+    "infer_signature",
+    "list_evaluators",
+    "make_metric",
+    "predict",
+    "set_model",
+    "set_signature",
+    "update_model_requirements",
+]
 
-_HOME = {
-    "get_model_info": "runlore.models.facts",
-    "set_signature": "runlore.models.facts",
-    "update_model_requirements": "runlore.models.facts",
-    "build_docker": "runlore.serving.docker",
-    "predict": "runlore.serving.files",
+_NAMES = {
+    "models.facts": "get_model_info set_signature update_model_requirements",
+    "evaluation": """EvaluationArtifact EvaluationMetric EvaluationResult MetricThreshold evaluate list_evaluators
+        make_metric""",
+    "serving.docker": "build_docker",
+    "serving.files": "predict",
 }
-"""Names that are imported when they are first used."""
+_HOME = {name: f"runlore.{module}" for module, names in _NAMES.items() for name in names.split()}
+"""Names that are imported when they are first used; evaluations stand above models, which they load."""
 
 
 def __getattr__(name: str) -> Any:

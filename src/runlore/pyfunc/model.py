@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from runlore.pyfunc.hints import TypeHints, checked, read_hints
@@ -55,3 +56,16 @@ class PythonModel:
     def predict_stream(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """A prediction in parts, as they come."""
         raise NotImplementedError(f"{type(self).__name__} does not define predict_stream().")
+
+
+class FunctionModel(PythonModel):
+    """A function of its input as a model: what is kept of it in a pickle."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+        self.signature = None  # MLflow looks for it
+
+    def predict(self, model_input, params=None):  # type: ignore[no-untyped-def, override]
+        """What the function answers."""
+        named = {"params": params} if "params" in inspect.signature(self.func).parameters else {}
+        return self.func(model_input, **named)

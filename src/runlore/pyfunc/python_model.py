@@ -10,19 +10,19 @@ import inspect
 import io
 import pickle
 import shutil
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runlore.exceptions import InvalidParameter, NotFound
+from runlore.exceptions import InvalidParameter, MissingDependency, NotFound
 from runlore.models.code import code_file, is_code, run_model_code
 from runlore.models.model import Model
 from runlore.models.requirements import pinned
 from runlore.models.signature import ModelSignature
 from runlore.models.trust import LocalModel, import_code, load_object, require_cloudpickle, require_consent
-from runlore.pyfunc import model as own_module
 from runlore.pyfunc.hints import as_examples, fit, read_hints, signature_of
-from runlore.pyfunc.model import PythonModel, PythonModelContext
+from runlore.pyfunc.model import FunctionModel, PythonModel, PythonModelContext
 
 PICKLED = "mlflow.pyfunc.model"
 FROM_CODE = "mlflow.pyfunc.loaders.code_model"
@@ -30,7 +30,8 @@ FROM_CODE = "mlflow.pyfunc.loaders.code_model"
 
 _FILE = "python_model.pkl"
 _THEIRS = {"mlflow.pyfunc.model", "mlflow.pyfunc"}
-_SHARED = {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext}
+_SHARED = {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext, "_FunctionPythonModel": FunctionModel}
+"""Classes by the name under which pickles know them."""
 
 
 class PythonModelWriter:
@@ -115,15 +116,24 @@ def _store_artifact(name: str, given: str, directory: Path) -> dict[str, str]:
 def load_python_model(local: LocalModel, configuration: dict[str, Any], config: dict[str, Any]) -> PythonPredictor:
     """The model behind one of the two loaders, ready to predict. Raises `Untrusted` without consent."""
     import_code(local, configuration)
+    try:
+        model = _loaded(local, configuration, config)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "mlflow":
+            raise
+        raise needs_mlflow(str(error.name)) from error
+    entries = configuration.get("artifacts") or {}
+    return PythonPredictor(model, {name: str(local.file(entry.get("path"))) for name, entry in entries.items()}, config)
+
+
+def _loaded(local: LocalModel, configuration: dict[str, Any], config: dict[str, Any]) -> Any:
+    """The model from its Python file, run again, or from its pickle."""
     if configuration.get("loader_module") == FROM_CODE:
         # MLflow keeps the path on its author's machine, of which the name is the file's
         name = str(configuration.get("model_code_path")).replace("\\", "/").rpartition("/")[2]
         require_consent(local, f"the Python file {name}")
-        model = run_model_code(local.file(name), config if configuration.get("config") is not None else None)
-    else:
-        model = load_object(local, configuration.get("python_model"), "cloudpickle", unpickler=_Unpickler)
-    entries = configuration.get("artifacts") or {}
-    return PythonPredictor(model, {name: str(local.file(entry.get("path"))) for name, entry in entries.items()}, config)
+        return run_model_code(local.file(name), config if configuration.get("config") is not None else None)
+    return load_object(local, configuration.get("python_model"), "cloudpickle", unpickler=_Unpickler)
 
 
 class PythonPredictor:
@@ -137,7 +147,7 @@ class PythonPredictor:
 
     def get_raw_model(self) -> Any:
         """The model itself."""
-        return self.model
+        return self.model.func if isinstance(self.model, FunctionModel) else self.model
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """A prediction."""
@@ -157,8 +167,13 @@ class PythonPredictor:
 
 
 def _function(model: Any, name: str) -> Callable[..., Any]:
+    """A model's method, or the function that it is, without what MLflow or we wrap around it: checks are made here."""
+    if isinstance(model, FunctionModel):
+        return model.func
     found: Callable[..., Any] = getattr(model, name) if hasattr(model, name) else model
-    return found
+    bare = inspect.unwrap(found)
+    owner = getattr(found, "__self__", None)
+    return types.MethodType(bare, owner) if bare is not found and owner is not None else bare
 
 
 # -- pickles that name the base class as MLflow does ------------------------------------------------------------------------
@@ -176,20 +191,22 @@ class _Module:
 
 def _pickled(model: Any) -> bytes:
     cloudpickle = require_cloudpickle()
+    names = {kind: name for name, kind in _SHARED.items()}
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc,name-defined]
         def reducer_override(self, value: Any) -> Any:
             """MLflow's name for our base classes, and the user's own function for one that was wrapped."""
-            name = getattr(value, "__name__", None) if isinstance(value, type) else None
-            if name is not None and _SHARED.get(name) is value:
-                return getattr, (_Module(PICKLED), name)
+            if isinstance(value, type) and value in names:
+                return getattr, (_Module(PICKLED), names[value])
             if inspect.isfunction(value) and getattr(value, "__module__", None) and hasattr(value, "_checks"):
                 return super().reducer_override(inspect.unwrap(value))
             return super().reducer_override(value)
 
     stream = io.BytesIO()
     try:
-        Pickler(stream, protocol=pickle.DEFAULT_PROTOCOL).dump(model)
+        Pickler(stream, protocol=pickle.DEFAULT_PROTOCOL).dump(
+            model if isinstance(model, PythonModel) else FunctionModel(model)
+        )
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise InvalidParameter(
             f"This {type(model).__name__} can not be pickled ({error}). Load what it holds from artifacts "
@@ -199,16 +216,54 @@ def _pickled(model: Any) -> bytes:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads MLflow's names of the base classes as ours. Only reached with consent: a pickle runs any code."""
+    """Reads MLflow's names of the base classes as ours. Only reached with consent: a pickle runs any code.
+
+    MLflow wraps the predictions of its models, and its pickles name what the wrapping needs. Where MLflow is not installed,
+    placeholders stand for that: the prediction underneath is what is called.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """A global of the pickle."""
         if module in _THEIRS and name in _SHARED:
             return _SHARED[name]
-        if (module, name) == ("importlib", "import_module"):
+        if (module, name) == ("importlib", "import_module") or (module, name) == ("cloudpickle.cloudpickle", "subimport"):
             return _import
-        return super().find_class(module, name)
+        try:
+            return super().find_class(module, name)
+        except ModuleNotFoundError as error:
+            return _placeholder(f"{module}.{name}", error)
 
 
 def _import(name: str, package: str | None = None) -> Any:
-    return own_module if name in _THEIRS else importlib.import_module(name, package)
+    if name in _THEIRS:
+        return types.SimpleNamespace(**_SHARED)
+    try:
+        return importlib.import_module(name, package)
+    except ModuleNotFoundError as error:
+        return _placeholder(name, error)
+
+
+def _placeholder(name: str, error: ModuleNotFoundError) -> _Absent:
+    if name.partition(".")[0] != "mlflow" or str(error.name).partition(".")[0] != "mlflow":
+        raise error
+    return _Absent(name, (), {"__new__": lambda cls, *_, **__: object.__new__(cls)})
+
+
+class _Absent(type):
+    """Stands for something of MLflow, which is not installed; a class, as pickles make objects of classes. Using it says so."""
+
+    def __call__(cls, *_: Any, **__: Any) -> Any:
+        raise needs_mlflow(cls.__name__)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise needs_mlflow(f"{cls.__name__}.{name}")
+
+
+def needs_mlflow(name: str) -> MissingDependency:
+    """The error that says how to have what a model's code asks for."""
+    return MissingDependency(
+        f"The code of this model uses {name}. hint: call runlore.install_as_mlflow() first, which gives it Runlore, or "
+        "pip install mlflow"
+    )
