@@ -9,6 +9,7 @@ RUN := .venv/bin/python
 STATIC := src/runlore/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
 FRAMEWORKS := boosters deep recording
+EXTRAS := pandas postgres regex sklearn
 PORT ?= 5000
 PYTEST_ARGS ?=
 
@@ -37,7 +38,7 @@ test: .venv/.ready $(STATIC) test-services lint ui-test test-frameworks ## Set e
 .PHONY: test-frameworks
 test-frameworks: $(FRAMEWORKS:%=.venvs/%/.ready) ## Test the models and autologging of other libraries, in environments of their own
 	@for name in $(FRAMEWORKS); do if [ -x .venvs/$$name/bin/python ]; then \
-	  .venvs/$$name/bin/python -m pytest -q tests/frameworks/$$name $(PYTEST_ARGS); else echo "Skipped: tests/frameworks/$$name" >&2; fi; done
+	  PYTHONDONTWRITEBYTECODE= .venvs/$$name/bin/python -m pytest -q tests/frameworks/$$name $(PYTEST_ARGS); else echo "Skipped: tests/frameworks/$$name" >&2; fi; done
 
 .PHONY: pytest
 pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests/store -k search')
@@ -100,7 +101,7 @@ lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
 	for name in $(filter-out deep,$(FRAMEWORKS)); do \
 	  $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra sklearn \
 	    pyproject.toml requirements/$$name.in -o requirements/$$name.lock; done
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras --group dev \
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(addprefix --extra ,$(EXTRAS)) --group dev \
 	  pyproject.toml -o requirements/dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra sklearn \
 	  --override requirements/deep.overrides $(addprefix --no-emit-package ,torch nvidia-nccl-cu12 nvidia-nccl-cu13) \
