@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +168,41 @@ def test_every_special_network_is_known() -> None:
     for text in PRIVATE:
         address = ipaddress.ip_address(text.strip("[]"))
         assert not outbound._is_public(outbound._unwrapped(address)), text
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for `localhost` that nobody vouches for, with its key."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not installed")
+    place = tmp_path / "certificate.pem"
+    made = [
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        str(place),
+        "-out",
+        f"{place}.crt",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([openssl, "req", "-x509", *made, "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    place.write_text(place.read_text() + Path(f"{place}.crt").read_text())
+    return place
+
+
+def test_https_is_asked_of_those_who_can_prove_their_name(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with receiving(context) as receiver:
+        port = receiver.url.split(":")[2].split("/")[0]
+        with pytest.raises(Unreachable, match="certificate of localhost is not valid"):
+            Outbound(networks_of(["127.0.0.1", "::1"])).post(f"https://localhost:{port}/", {}, b"{}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert Outbound(networks_of(["127.0.0.1", "::1"])).post(f"https://localhost:{port}/", {}, b"{}").status == 200
+        with pytest.raises(Unreachable, match="not valid"):
+            Outbound(networks_of(["127.0.0.1"])).post(f"https://127.0.0.1:{port}/", {}, b"{}")
+    assert len(receiver.received) == 1

@@ -32,7 +32,7 @@ from runlore.api.webhooks import (
 )
 from runlore.entities import RegisteredModelTag, Webhook, WebhookEvent, WebhookStatus
 from runlore.entities.webhook import WebhookEventEntry, known_webhook_events
-from runlore.exceptions import InvalidParameter, NotFound
+from runlore.exceptions import InvalidParameter, InvalidState, NotFound
 from runlore.store.base import Store
 from runlore.store.outbox import GetOutlook, Message, SettleMessage, TakeMessages
 from runlore.store.sql.store import SqlStore
@@ -316,3 +316,10 @@ def test_what_is_no_use_is_given_up(sql_store: SqlStore) -> None:
     found = sql_store.call(ListDeliveries(webhook_id=hook)).deliveries
     assert sorted(item.status for item in found) == ["DELIVERED", "FAILED"]
     assert sql_store.call(GetOutlook()).due is None
+
+
+def test_tests_need_a_server(sql_store: SqlStore) -> None:
+    from runlore.api.webhooks import TestWebhook
+
+    with pytest.raises(InvalidState, match="runlore server"):
+        sql_store.call(TestWebhook(webhook_id=webhook(sql_store).webhook_id))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
+from runlore.api.operation import Operation
 from runlore.api.webhooks import (
     CreateAlert,
     CreateWebhook,
@@ -18,7 +20,9 @@ from runlore.api.webhooks import (
 from runlore.client.base import ClientBase, PagedList
 from runlore.entities import Webhook, WebhookDelivery, WebhookEvent, WebhookState, WebhookStatus, WebhookTestResult
 from runlore.entities.webhook import WebhookEventEntry
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, NotFound
+
+Reply = TypeVar("Reply")
 
 
 class WebhooksClient(ClientBase):
@@ -64,16 +68,16 @@ class WebhooksClient(ClientBase):
             webhook_id=webhook_id, name=name, description=description, url=url, events=_entries(events or []), secret=secret,
             status=_status(status),
         )  # fmt: skip
-        return self._register(operation).webhook
+        return self._either(operation).webhook
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook or an alert, and what waits to be sent to it. Raises `NotFound`."""
-        self._register(DeleteWebhook(webhook_id=webhook_id))
+        self._either(DeleteWebhook(webhook_id=webhook_id))
 
     def test_webhook(self, webhook_id: str, event: str | WebhookEvent | None = None) -> WebhookTestResult:
         """Send a message with made-up content now and say how it went. Raises `InvalidState` where no server is asked."""
         entries = _entries([] if event is None else [event])
-        return self._register(TestWebhook(webhook_id=webhook_id, event=entries[0] if entries else None)).result
+        return self._either(TestWebhook(webhook_id=webhook_id, event=entries[0] if entries else None)).result
 
     def create_alert(
         self,
@@ -97,11 +101,24 @@ class WebhooksClient(ClientBase):
 
     def find_webhooks(self) -> list[WebhookState]:
         """All webhooks and alerts, and how they fare, made last first."""
-        return self._register(FindWebhooks()).webhooks
+        found = self._call(FindWebhooks()).webhooks
+        return found if self._is_one_store() else [*self._register(FindWebhooks()).webhooks, *found]
 
     def list_deliveries(self, webhook_id: str, max_results: int = 100) -> list[WebhookDelivery]:
         """Messages to a webhook or an alert, the newest first. Raises `NotFound`."""
-        return self._register(ListDeliveries(webhook_id=webhook_id, max_results=max_results)).deliveries
+        return self._either(ListDeliveries(webhook_id=webhook_id, max_results=max_results)).deliveries
+
+    def _is_one_store(self) -> bool:
+        return self._registry_uri == self._tracking_uri
+
+    def _either(self, operation: Operation[Reply]) -> Reply:
+        """Webhooks are in the store of registered models, alerts in that of runs; usually it is one."""
+        try:
+            return self._register(operation)
+        except NotFound:
+            if self._is_one_store():
+                raise
+            return self._call(operation)
 
 
 def _entries(events: Sequence[str | WebhookEvent]) -> list[WebhookEventEntry]:

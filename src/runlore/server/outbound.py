@@ -24,6 +24,7 @@ CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 """From the connection to the status of the answer, at most."""
 _MOST_READ = 1_024
+_MOST_ADDRESSES = 4  # that are tried, of one name
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -68,6 +69,7 @@ class Outbound:
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         self._networks = tuple(networks)
         self._tls: ssl.SSLContext | None = None
+        self._open: set[socket.socket] = set()
 
     def check(self, url: str) -> None:
         """Refuse a URL that could never be asked. Names are not resolved: what they stand for is looked at with each request.
@@ -92,6 +94,7 @@ class Outbound:
         over = threading.Timer(ANSWER_SECONDS, _cut, (connection,))
         over.daemon = True
         over.start()
+        self._open.add(connection)
         try:
             return self._exchange(connection, place, headers, body)
         except TimeoutError:
@@ -102,7 +105,13 @@ class Outbound:
             raise Unreachable("The connection ended without an answer in HTTP.") from None
         finally:
             over.cancel()
+            self._open.discard(connection)
             connection.close()
+
+    def cut(self) -> None:
+        """End what is under way: the server stops."""
+        for connection in list(self._open):
+            _cut(connection)
 
     def _exchange(self, connection: socket.socket, place: _Place, headers: Mapping[str, str], body: bytes) -> Answer:
         asking = http.client.HTTPConnection(place.host, place.port)
@@ -123,7 +132,7 @@ class Outbound:
 
     def _connect(self, place: _Place) -> socket.socket:
         failure = "refused"
-        for address in self._addresses(place):
+        for address in self._addresses(place)[:_MOST_ADDRESSES]:
             try:
                 connection = socket.create_connection((str(address), place.port), CONNECT_SECONDS)
             except TimeoutError:

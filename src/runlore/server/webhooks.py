@@ -38,6 +38,8 @@ LOST_SECONDS = 5.0
 """Between two looks for lost runs, where somebody waits for them."""
 SENDERS = 16
 """Messages on their way at once, in this process."""
+STOP_SECONDS = 3.0
+"""How long messages on their way may take when the server stops."""
 _TRY_AGAIN = (408, 425, 429)
 
 logger = logging.getLogger("runlore.server")
@@ -68,10 +70,11 @@ class Webhooks:
     def __init__(self, store: SubmittingStore, access: Access) -> None:
         self._store, self._access = store, access
         self._outbound = Outbound()
-        self._stopped = threading.Event()
+        self._stopped, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="runlore-webhook")
         self._busy: Counter[str] = Counter()
+        self._sending = 0
         self._lock = threading.Lock()
         self._seen: int | str | None = None
         self._look_again = 0.0
@@ -94,10 +97,16 @@ class Webhooks:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop taking messages, and wait for those on their way. Calling it twice is harmless."""
+        """Stop taking messages, and wait a little for those on their way. Calling it twice is harmless."""
         self._stopped.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        self._senders.shutdown(wait=False, cancel_futures=True)  # what was not begun is sent when its lease ends
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._sending and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._outbound.cut()
         self._senders.shutdown()
 
     # -- requests ---------------------------------------------------------------------------------------------------------
@@ -118,7 +127,11 @@ class Webhooks:
     # -- the thread -------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
+        while not self._stopped.is_set():
+            self._wake.wait(LOOK_SECONDS)
+            self._wake.clear()
+            if self._stopped.is_set():
+                return
             try:
                 self._look()
             except RunloreError as error:
@@ -150,6 +163,8 @@ class Webhooks:
             self._senders.submit(self._send, each)
 
     def _send(self, each: Message) -> None:
+        with self._lock:
+            self._sending += 1
         try:
             outcome = attempt(self._outbound, each)
             if outcome.error is not None:
@@ -159,8 +174,12 @@ class Webhooks:
             logger.warning("What became of a message of webhook %s was not kept: %s", each.target.webhook_id, error.message)
         finally:
             with self._lock:
+                self._sending -= 1
                 self._busy[each.target.webhook_id] -= 1
                 self._busy += Counter()  # forgets those with none
+                free = each.target.webhook_id not in self._busy
+            if free:
+                self._wake.set()
 
 
 def attempt(outbound: Outbound, each: Message) -> SettleMessage:

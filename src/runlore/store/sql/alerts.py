@@ -33,8 +33,10 @@ _ENDS = {
 _LOST = (
     "SELECT run.run_key, MAX(writer_mark.last_heard) FROM run JOIN writer_mark ON writer_mark.run_key = run.run_key "
     "WHERE run.status = 'RUNNING' AND run.deleted_time IS NULL GROUP BY run.run_key "
-    "HAVING MAX(writer_mark.last_heard) < ? AND MAX(writer_mark.last_heard) >= ? ORDER BY 2, 1 LIMIT ?"
+    "HAVING MAX(CASE WHEN writer_mark.ended = 0 THEN writer_mark.last_heard ELSE 0 END) < ? "
+    "AND MAX(writer_mark.last_heard) >= ? ORDER BY 2, 1 LIMIT ?"
 )
+"""What `get_run_lives` calls LOST: nobody writes any more, or nobody was heard of lately."""
 
 
 class _Rule(NamedTuple):
@@ -160,7 +162,7 @@ def tell_of_losses(db: Transaction) -> None:
         run = _run(db, run_key)
         if _concerns(experiments[webhook_id], run):
             seconds = (db.now - heard) // 1_000
-            text = f"Run {run['run_name']} of experiment {run['experiment_name']} was not heard of for {seconds} s."
+            text = f"Run {run['run_name']} of experiment {run['experiment_name']} is lost: not heard of for {seconds} s."
             put_messages(
                 db, [webhook_id], "run.lost", ("run", "lost"), {**run, "status": "LOST", "last_heard": heard, "text": text}
             )
