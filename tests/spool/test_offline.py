@@ -113,7 +113,7 @@ def test_that_a_server_is_away_is_said_once(caplog: pytest.LogCaptureFixture, mo
         assert caplog.text.count("have not arrived") == 1
     close_stores()
     assert caplog.text.count("have not arrived") == 2, "how many it is in the end"
-    assert caplog.text.count("what is logged is kept.") == 1
+    assert caplog.text.count("what is logged is kept in") == 1
     with runlore.start_run():
         pass
     told = caplog.text.count("have not arrived")

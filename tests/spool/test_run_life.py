@@ -15,6 +15,7 @@ import pytest
 import runlore
 from runlore.api.delivery import GetRunLives
 from runlore.client import RunloreClient
+from runlore.client.connection import close_stores
 from runlore.entities import Run
 from runlore.spool import shipper
 
@@ -154,3 +155,21 @@ print([worker.exitcode for worker in workers], runlore.active_run() is not None)
     assert run.info.status == "FINISHED"
     client = RunloreClient(uri)
     assert [len(client.get_metric_history(run.info.run_id, f"worker {number}")) for number in range(3)] == [100] * 3
+
+
+def test_a_run_that_a_client_has_made_lives_as_long_as_its_process(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks of other libraries make runs and log to them without opening them."""
+    monkeypatch.setattr(shipper, "HEARTBEAT_SECONDS", 0.05)
+    client = RunloreClient(uri)
+    run_id = client.create_run("0").info.run_id
+    client.log_metric(run_id, "m", 1)
+    heard = set()
+    deadline = time.monotonic() + 20
+    while len(heard) < 4 and time.monotonic() < deadline:
+        heard.add(life(uri, run_id)[1])
+        time.sleep(0.02)
+    assert len(heard) >= 4
+    ended = client.create_run("0").info.run_id
+    client.update_run(ended, "FINISHED")
+    close_stores()
+    assert (life(uri, run_id)[0], life(uri, ended)[0]) == ("LOST", "FINISHED"), "nobody has ended the first one"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runlore.cli.sync import deliver_to
+from runlore.cli.sync import deliver_to, delivering
 from runlore.exceptions import InvalidParameter
 from runlore.store import location
 
@@ -93,7 +93,8 @@ def server(serve_artifacts: bool, **chosen: Any) -> None:
     for name in ("allowed_hosts", "trusted_proxies", "webhook_networks"):
         chosen[name] = names_of(chosen[name])
     deliver_to(chosen["store"], chosen["artifacts"], _tell)
-    serve(Options(**chosen), _tell)
+    with delivering(chosen["store"], chosen["artifacts"]):
+        serve(Options(**chosen), _tell)
 
 
 @click.command()
@@ -114,7 +115,9 @@ def ui(directory: Path | None, port: int, no_browser: bool) -> None:
 
     store = _store_in(directory)
     deliver_to(None if store is None else str(store), None, _tell)
-    serve(Options(store=None if store is None else str(store), port=port), _tell, None if no_browser else _open_browser)
+    options = Options(store=None if store is None else str(store), port=port)
+    with delivering(options.store, None):
+        serve(options, _tell, None if no_browser else _open_browser)
 
 
 def _store_in(directory: Path | None) -> Path | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ import msgspec
 from runlore.cli.output import counted, plain, print_json
 from runlore.cli.stores import json_option
 from runlore.client.connection import absolute_uri
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, RunloreError
 from runlore.settings import Settings, settings
 from runlore.spool.leftovers import Delivered, deliver_left_behind
 from runlore.spool.places import spool_of, user_spool
@@ -21,7 +23,10 @@ from runlore.store import location
 from runlore.store.base import Store, open_store
 from runlore.store.http import HttpStore
 
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
+LOOK_SECONDS = 15.0
+
+logger = logging.getLogger("runlore")
 
 
 @click.command()
@@ -75,6 +80,37 @@ def deliver_to(uri: str | None, artifacts: str | None, tell: Callable[[str], Non
 
 class _Stores:
     """Stores by the names in journals, each opened once.
+@contextmanager
+def delivering(uri: str | None, artifacts: str | None) -> Iterator[None]:
+    """While a store of this machine is served, deliver what processes leave behind for it, every 15 seconds.
+
+    A look costs a lock for each process that logs there; the store is opened only where one is gone.
+    """
+    uri = location.locate().as_uri() if uri is None else absolute_uri(uri)
+    spool, own = spool_of(uri)
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            with ExitStack() as stack:
+
+                def named(name: str) -> Store | None:
+                    return stack.enter_context(closing(open_store(uri, artifacts))) if name == own else None
+
+                try:
+                    deliver_left_behind(spool, named)
+                except RunloreError as error:  # in opening or closing the store: the next look may be luckier
+                    logger.warning("What processes have left behind waits: %s", error.message)
+
+    thread = threading.Thread(target=look, name="runlore-leftovers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(5.0)
+
+
 
     What a journal names is believed in this user's own spool. A directory from elsewhere may hold anything: in a store's
     directory journals are for that store alone, and a server that only a journal names gets no credentials.

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 
@@ -50,6 +52,14 @@ def staged(place: Path, run_id: str) -> Path:
     if not re.fullmatch("[0-9a-fA-F]{32}", run_id):
         raise InvalidParameter(f"{run_id[:100]!r} is no id of a run: 32 hexadecimal digits were expected.")
     return place / _FILES / run_id / _ARTIFACTS
+
+
+def staged_at(place: Path, artifact_uri: str) -> Path | None:
+    """The directory in a spool that an artifact URI names; None for all others."""
+    if not artifact_uri.startswith(place.as_uri() + "/"):
+        return None
+    path = Path(url2pathname(urlsplit(artifact_uri).path))
+    return None if ".." in path.parts else path  # it may be a server that says this
 
 
 def deliver_files(place: Path, run_id: str, store: Store) -> None:

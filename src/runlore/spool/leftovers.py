@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from runlore.exceptions import RunloreError
+from runlore.exceptions import RunloreError, Unavailable
 from runlore.spool.delivery import Delivery, deliver_all
 from runlore.spool.journal import Leftover
 from runlore.spool.places import Claim, left_behind
@@ -42,10 +42,11 @@ def deliver_left_behind(place: Path, open_store: Callable[[str], Store | None]) 
     time. Never raises for what a store says.
     """
     report = Delivered()
+    away: dict[str, Unavailable] = {}  # each is waited for once
     for claim in left_behind(place):
         gone = False
         try:
-            gone = _deliver(claim, place, open_store, report)
+            gone = _deliver(claim, place, open_store, report, away)
         except (RunloreError, OSError) as error:
             report.errors.append(str(error))
         report.waiting += not gone
@@ -53,7 +54,9 @@ def deliver_left_behind(place: Path, open_store: Callable[[str], Store | None]) 
     return report
 
 
-def _deliver(claim: Claim, place: Path, open_store: Callable[[str], Store | None], report: Delivered) -> bool:
+def _deliver(
+    claim: Claim, place: Path, open_store: Callable[[str], Store | None], report: Delivered, away: dict[str, Unavailable]
+) -> bool:
     left = Leftover(claim.directory)
     name = left.store if left.store is not None else ""
     if next(left.records(), None) is None:
@@ -61,12 +64,17 @@ def _deliver(claim: Claim, place: Path, open_store: Callable[[str], Store | None
         report.damaged += sum(left.damaged.values())
         left.remove()
         return True
+    if name in away:
+        raise away[name]
     store = open_store(name)
     if store is None:
         return False
     delivery = Delivery(lambda: store, left.writer_id, place, left_behind=True)
     try:
         deliver_all(delivery, left.records())
+    except Unavailable as error:
+        away[name] = error
+        raise
     finally:
         report.records += delivery.delivered
         report.refused += delivery.refused

@@ -11,6 +11,7 @@ import msgspec
 from runlore.api.delivery import GetRunLives
 from runlore.api.operation import RunId
 from runlore.api.resume import Generation, ReplacesFrom, ResumeRun, WriterId
+from runlore.exceptions import EndpointNotFound
 from runlore.store.base import Store
 
 
@@ -55,6 +56,9 @@ def generation_of(store: Store, session: Session, writer_id: str) -> int:
 
 
 def present_generation(store: Store, run_id: str) -> int:
-    """The generation of a run now; 0 for one that is not there."""
-    lives = store.call(GetRunLives(run_ids=[run_id])).runs
+    """The generation of a run now; 0 for one that is not there, and where the server is MLflow's."""
+    try:
+        lives = store.call(GetRunLives(run_ids=[run_id])).runs
+    except EndpointNotFound:
+        return 0
     return lives[0].generation if lives else 0

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from runlore.exceptions import RunloreError
+from runlore.spool.alive import AliveRuns
 from runlore.spool.delivery import Delivery
 from runlore.spool.frames import Record
 from runlore.spool.journal import Journal
@@ -54,8 +55,10 @@ class Shipper:
         """True when whoever appends has to call `wake`."""
         self.arrived = 0
         """Records with smaller numbers are in the store, or were set aside."""
-        self.alive_runs: set[str] = set()
+        self.alive_runs = AliveRuns()
         """Runs that this process keeps alive."""
+        self.told = False
+        """Whether the user was told that the store does not answer."""
         self.trouble: str | None = None
         """Why the store did not take the last delivery; None when it did."""
         self._threads = [
@@ -190,19 +193,28 @@ class Shipper:
     def _beat(self) -> None:
         if time.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
             self._last_beat = time.monotonic()
-            for run_id in list(self.alive_runs):
+            for run_id in self.alive_runs:
                 self._delivery.greet(run_id)
 
     def _succeeded(self) -> None:
         if self._failures:
             logger.info("The store answers again.")
-        self._failures, self.trouble = 0, None
+        self._failures, self.trouble, self.told = 0, None, False
 
     def _failed(self, why: str) -> None:
         self._failures += 1
         self.trouble = why
         if self._failures == 2:
-            logger.warning("What is logged is kept in %s until the store takes it: %s", self._journal.directory, why)
+            self.tell(why)
+
+    def tell(self, why: str) -> None:
+        """Tell the user, once until it answers, that the store does not."""
+        if not self.told:
+            self.told = True
+            logger.warning(
+                "%s Until it takes it, what is logged is kept in %s, and runs are made there. `runlore sync` delivers it, and "
+                "so does the next process that logs there.", why, self._journal.directory,
+            )  # fmt: skip
 
     def _announce(self) -> None:
         with self._changed:

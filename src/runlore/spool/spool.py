@@ -14,8 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 from uuid import uuid4
 
 from runlore.api.experiments import CreateExperiment
@@ -33,6 +31,7 @@ from runlore.entities import Empty, LifecycleStage, Run
 from runlore.exceptions import EndpointNotFound, InvalidParameter, RunloreError, Unavailable
 from runlore.spool import resuming
 from runlore.spool.delivery import Delivery
+from runlore.spool.files import staged_at
 from runlore.spool.journal import Journal
 from runlore.spool.leftovers import deliver_left_behind
 from runlore.spool.line import GREATEST, LEAST, POINTS_A_RECORD, Line, refuse_other_values
@@ -61,6 +60,11 @@ def hurry(seconds: float) -> None:
     """Let the ends of runs and of the process wait no longer than this from now on: somebody is about to kill it."""
     global _patience
     _patience = min(_patience, seconds)
+
+
+def patience() -> float:
+    """How long the ends of runs and of the process wait, in seconds."""
+    return _patience
 
 
 class Receipt:
@@ -182,12 +186,7 @@ class Spool:
                 f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
             )
         line = self._learn(run_id, run)
-        if run_id in self._sessions:
-            return line
-        try:
-            generation = present_generation(self._store(), run_id)
-        except EndpointNotFound:
-            return line
+        generation = 0 if run_id in self._sessions else present_generation(self._store(), run_id)
         return self._enter(Session(run_id, uuid4().hex, generation, replaces=False)) if generation else line
 
     def _enter(self, session: Session) -> Line:
@@ -205,7 +204,7 @@ class Spool:
             if run_id in self._shipper.alive_runs:
                 return Resumed(resumed=False)  # open in this process
             reply = self._resume(run_id)
-            self._shipper.alive_runs.add(run_id)
+            self._shipper.alive_runs.opened(run_id)
             return reply
 
     def _resume(self, run_id: str) -> Resumed:
@@ -252,12 +251,12 @@ class Spool:
 
     def keep_alive(self, run_id: str) -> None:
         """Let the store hear of a run every 15 seconds until `end`, or the end of the process."""
-        self._shipper.alive_runs.add(run_id)
+        self._shipper.alive_runs.opened(run_id)
         self._shipper.wake()
 
     def end(self, operation: UpdateRun) -> None:
         """Accept the end of a run, and wait up to 30 s for everything to arrive; warns when it does not, the first time."""
-        self._shipper.alive_runs.discard(operation.run_id)
+        self._shipper.alive_runs.ended(operation.run_id)
         self.accept(operation)
         if self.flush(_patience):
             self._told_waiting = 0
@@ -285,14 +284,16 @@ class Spool:
         except Unavailable as error:
             if not isinstance(operation, MADE_HERE):
                 raise
-            logger.warning("%s Until then runs are made here, and what is logged is kept.", error.message)
+            self._shipper.tell(error.message)
             self._away_since = self._shipper.deliveries
             return self._answer_here(operation)  # type: ignore[no-any-return]
         if isinstance(operation, CreateRun):
             run: Run = reply.run  # type: ignore[attr-defined]
             self._learn(run.info.run_id, run)
+            self._shipper.alive_runs.made(run.info)
         elif operation.route.needs.right == "manage":
             self._forget_runs()  # they may be in the trash now
+        self._shipper.alive_runs.carried_out(operation)
         return reply
 
     def _is_away(self) -> bool:
@@ -300,6 +301,15 @@ class Spool:
         if self._away_since is not None and self._shipper.deliveries > self._away_since and not self.offline:
             self._away_since = None
         return self.offline or self._away_since is not None
+
+    @property
+    def away(self) -> bool:
+        """Whether the store did not answer the last time, or is not asked."""
+        return self._is_away() or self._shipper.trouble is not None
+
+    def made_here(self, run_id: str) -> bool:
+        """Whether a run was made here, and the store does not know it yet."""
+        return run_id in self._unmade_runs()
 
     def _unmade_runs(self) -> set[str]:
         """Runs that were made here and that the store does not know yet."""
@@ -360,17 +370,16 @@ class Spool:
         self._claim.release(remove=arrived)
 
     def _leave(self) -> None:
-        """Say of runs that have not ended that this process keeps them alive no more."""
+        """Deliver what forked children left, and say of runs that have not ended that they are kept alive no more."""
         with suppress(RunloreError):
+            if self.has_children:
+                self._deliver_left_behind()
             for run_id in self._shipper.alive_runs:
                 self._delivery.leave(run_id)
 
     def files_of(self, artifact_uri: str) -> Path | None:
         """The directory in this spool that an artifact URI names, for runs that were made here; None for all others."""
-        if not artifact_uri.startswith(self._place.as_uri() + "/"):
-            return None
-        path = Path(url2pathname(urlsplit(artifact_uri).path))
-        return None if ".." in path.parts else path  # it may be a server that says this
+        return staged_at(self._place, artifact_uri)
 
     def abandon(self) -> None:
         """In a forked child: close the copies of the parent's files."""
