@@ -1,4 +1,5 @@
-"""A TCP proxy that loses answers: the server has done what it was asked for, and the client does not hear of it."""
+"""A TCP proxy that loses answers: the server has done what it was asked for, and the client does not hear of it. It also counts
+what clients send, and can be away for a while."""
 
 from __future__ import annotations
 
@@ -20,6 +21,9 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self.cut = 0
         """Answers that were cut off so far."""
+        self.sent = 0
+        """Bytes that clients have sent so far."""
+        self._away = False
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
 
@@ -37,6 +41,8 @@ class Proxy:
     def _connect(self, client: socket.socket) -> None:
         with ExitStack() as stack, suppress(OSError):
             stack.enter_context(closing(client))
+            if self._away:
+                return
             server = stack.enter_context(socket.create_connection(("127.0.0.1", self._target)))
             self._open |= {client, server}
             requests = threading.Thread(target=self._pass, args=(client, server), daemon=True)
@@ -58,8 +64,16 @@ class Proxy:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 server.sendall(data)
+                self.sent += len(data)
         with suppress(OSError):
             server.shutdown(socket.SHUT_WR)
+
+    def cut_off(self, away: bool = True) -> None:
+        """Break every connection, and take no other one until this is called again with False."""
+        self._away = away
+        for end in list(self._open):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close everything."""

@@ -323,7 +323,7 @@ def _refusal(method: str, url: str, response: urllib3.BaseHTTPResponse) -> Runlo
     try:
         body = msgspec.json.decode(raw, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        kind: Any = NotFound if response.status == 404 else RunloreError
+        kind: Any = NotFound if response.status == 404 else Unavailable if response.status in RETRIED else RunloreError
         return kind(f"{method} {url} answered status {response.status}.")  # type: ignore[no-any-return]
     if response.status == 404:
         return NotFound(body.message)

@@ -14,6 +14,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,10 +27,10 @@ from runlore.blobs.tree import BlobTree, byte_range, file_path, not_found, opene
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, Unavailable
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+else:
+    fcntl = None
 
 STAGING = ".staging%"
 """Holds files that are being written. No `ArtifactPath` can name it: they refuse `%`."""
@@ -254,7 +255,7 @@ def try_lock(handle: int) -> bool:
 
 
 def _sync_file(handle: int) -> None:
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone leaves the data in the drive's cache
+    if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone leaves the data in the drive's cache
         fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
     else:
         os.fsync(handle)

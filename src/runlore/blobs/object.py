@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _PART = 16 << 20
 """Bytes of one part. S3 takes 10,000 parts, so one object can have 156 GiB."""
-_PARTS_AT_ONCE = 2
-"""Parts in flight: bounds memory to some 50 MiB a writer."""
+_PARTS_AT_ONCE = 1
+"""Parts in flight while the next one is filled: bounds memory to some 32 MiB a writer."""
 _WHOLE = 6 << 20
 """Objects up to this size are put in one request, with their digest."""
 _DELETE_BATCH = 1_000

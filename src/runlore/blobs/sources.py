@@ -18,6 +18,8 @@ from runlore.exceptions import InvalidParameter
 CHUNK = 1 << 18
 """Bytes read at once: large enough for full speed on disks and networks, small enough for thousands of streams."""
 _NAMED = 10
+OWN_NAMES = (".digests%", ".staging%")
+"""What a store on disk keeps beside its files; it goes nowhere else."""
 
 
 class SourceError(InvalidParameter):
@@ -93,7 +95,7 @@ def _sources(directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[
     """`above` are the real directories on the way here, to end link cycles."""
     taken: set[str] = set()
     try:
-        entries = sorted(directory.iterdir())
+        entries = sorted(entry for entry in directory.iterdir() if entry.name not in OWN_NAMES)
     except OSError as error:
         yield _unreadable(directory, error)
         return

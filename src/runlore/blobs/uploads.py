@@ -190,7 +190,7 @@ class Uploads:
 def part_size(size: int) -> int:
     """Bytes of each part of a file: small against the whole, since what is under way when a connection breaks is sent again,
     and large enough that there are not too many."""
-    wanted = min(MOST_PART, max(LEAST_PART, size >> 7))
+    wanted = min(MOST_PART, max(LEAST_PART, size >> 8))
     return 1 << (max(wanted, -(-size // MAX_PARTS)) - 1).bit_length()
 
 

@@ -17,8 +17,8 @@ from runlore.cli.stores import json_option
 from runlore.client.connection import absolute_uri
 from runlore.exceptions import InvalidParameter, RunloreError
 from runlore.settings import Settings, settings
-from runlore.spool.leftovers import Delivered, deliver_left_behind
-from runlore.spool.places import spool_of, user_spool
+from runlore.spool.leftovers import Delivered, deliver_files_left_behind, deliver_left_behind
+from runlore.spool.places import FILES, spool_of, user_spool
 from runlore.store import location
 from runlore.store.base import Store, open_store
 from runlore.store.http import HttpStore
@@ -51,12 +51,14 @@ def sync(directory: Path | None, target: str | None, as_json: bool) -> None:
     report = Delivered()
     for spool, home in _spools(directory):
         with ExitStack() as stack:
-            _add(report, deliver_left_behind(spool, _Stores(stack, spool, home, target).named))
+            stores = _Stores(stack, spool, home, target)
+            _add(report, deliver_left_behind(spool, stores.named))
+            _add(report, deliver_files_left_behind(spool, stores.named))
     if as_json:
         print_json(report)
     else:
         _tell(report)
-    if report.waiting:
+    if report.waiting or report.files_waiting:
         click.get_current_context().exit(1)
 
 
@@ -78,8 +80,6 @@ def deliver_to(uri: str | None, artifacts: str | None, tell: Callable[[str], Non
         tell(f"What processes have left behind waits: {plain(error)}")
 
 
-class _Stores:
-    """Stores by the names in journals, each opened once.
 @contextmanager
 def delivering(uri: str | None, artifacts: str | None) -> Iterator[None]:
     """While a store of this machine is served, deliver what processes leave behind for it, every 15 seconds.
@@ -111,6 +111,8 @@ def delivering(uri: str | None, artifacts: str | None) -> Iterator[None]:
         thread.join(5.0)
 
 
+class _Stores:
+    """Stores by the names in journals, each opened once.
 
     What a journal names is believed in this user's own spool. A directory from elsewhere may hold anything: in a store's
     directory journals are for that store alone, and a server that only a journal names gets no credentials.
@@ -154,7 +156,7 @@ def _spools(directory: Path | None) -> list[tuple[Path, str | None]]:
         return [(directory, str(home) if known else f"sqlite:///{file}" if file else None)]
     if (directory / "spool").is_dir() or (directory / "runlore.db").is_file():
         return _of_store(directory)
-    if any(_is_journal(entry) for entry in directory.iterdir()):
+    if any(_is_journal(entry) or entry.name == FILES for entry in directory.iterdir()):
         return [(directory, None)]
     return _of_store(location.nearest(directory))
 
@@ -174,16 +176,20 @@ def _add(report: Delivered, more: Delivered) -> None:
 
 
 def _tell(report: Delivered) -> None:
-    click.echo(
-        f"Delivered {counted(report.records, 'log call')} of {counted(report.writers, 'journal')}."
-        if report.writers or report.records
-        else "Nothing was left behind."
-    )
+    if report.writers or report.records:
+        click.echo(f"Delivered {counted(report.records, 'log call')} of {counted(report.writers, 'journal')}.")
+    if report.files:
+        click.echo(f"Delivered the files of {counted(report.files, 'run')}.")
+    if not (report.writers or report.records or report.files):
+        click.echo("Nothing was left behind.")
     if report.refused:
         click.echo(f"{counted(report.refused, 'log call')} refused: see refused.jsonl in the spool.", err=True)
     if report.damaged:
         click.echo(f"{counted(report.damaged, 'damaged place')} in journals; the files are kept as .corrupt.", err=True)
     if report.waiting:
         click.echo(f"{counted(report.waiting, 'journal')} still to deliver:", err=True)
+    if report.files_waiting:
+        click.echo(f"Files of {counted(report.files_waiting, 'run')} still to deliver:", err=True)
+    if report.waiting or report.files_waiting:
         for error in dict.fromkeys(report.errors):
             click.echo(f"  {plain(error)}", err=True)

@@ -10,9 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runlore.client.base import ClientBase
+from runlore.client.connection import flush_files
+from runlore.client.outbox import Outbox
 from runlore.client.progress import Progress
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, MissingDependency
+from runlore.spool.spool import READ_SECONDS
 
 if TYPE_CHECKING:
     from runlore.blobs.base import BlobStore
@@ -40,7 +43,11 @@ class ArtifactsClient(ClientBase):
             return str(self._files(run_id).download(ArtifactPath(path or ""), local_directory(dst_path), progress))
 
     def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
-        """Store one local file, or a directory under its own name, under the directory `artifact_path`."""
+        """Store one local file, or a directory under its own name, under the directory `artifact_path`.
+
+        Large files are sent in parts: what an interrupted call has sent is not sent again. While a server does not answer the
+        files are kept, and delivered later.
+        """
         local = Path(local_path)
         path = PurePosixPath(artifact_path or "", local.resolve().name) if local.is_dir() else artifact_path
         self._upload(run_id, local, str(path or ""))
@@ -48,7 +55,9 @@ class ArtifactsClient(ClientBase):
     def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Store everything in a local directory under the directory `artifact_path`, several files at a time.
 
-        On a terminal a line shows how far 8 MB or more are. Links that lead out of the directory are refused.
+        Files whose content is there already are not sent. On a terminal a line shows how far 8 MB or more are. Files that can
+        not be read, that change meanwhile, and links that lead out of the directory are named in one error at the end; the
+        others are stored.
         """
         local = Path(local_dir)
         if local.exists() and not local.is_dir():
@@ -78,7 +87,11 @@ class ArtifactsClient(ClientBase):
 
         if isinstance(stream, io.TextIOBase):
             raise InvalidParameter("log_stream expects a binary stream. hint: open the file in mode 'rb'.")
-        self._files(run_id).write(ArtifactPath(artifact_file), _pieces(stream))
+        path, pieces = ArtifactPath(artifact_file), _pieces(stream)
+        if (outbox := self._outbox(run_id)) is not None:
+            outbox.write(path, pieces)
+        else:
+            self._files(run_id).write(path, pieces)
 
     def log_figure(self, run_id: str, figure: Any, artifact_file: str, *, save_kwargs: dict[str, Any] | None = None) -> None:
         """Store a matplotlib or plotly figure; the format follows from the name (.png, .svg, .pdf …, .html for plotly).
@@ -88,23 +101,40 @@ class ArtifactsClient(ClientBase):
         self._write(run_id, artifact_file, _drawn(figure, artifact_file, save_kwargs or {}))
 
     def _files(self, run_id: str) -> BlobStore:
+        """The files of a run, after those that wait have arrived."""
         from runlore.api.runs import GetRun
 
+        flush_files(self._tracking_uri, READ_SECONDS)
         return self._blobs(self._call(GetRun(run_id=run_id)).run.info.artifact_uri)
+
+    def _outbox(self, run_id: str) -> Outbox | None:
+        """The way of files to a server that may be away; None for stores of this machine, and in strict mode."""
+        spool = self._spool()
+        if spool is None or not self._tracking_uri.startswith(("http:", "https:")) or spool.made_here(run_id):
+            return None
+        return Outbox(self._tracking_uri, run_id, spool.away)
 
     def _upload(self, run_id: str, local: Path, artifact_path: str) -> None:
         from runlore.blobs.base import ArtifactPath
 
-        files = self._files(run_id)
+        path = ArtifactPath("" if artifact_path == "." else artifact_path)
+        outbox = self._outbox(run_id)
         with Progress(f"Uploading {local.name}") as progress:
-            files.upload(local, ArtifactPath("" if artifact_path == "." else artifact_path), progress)
+            if outbox is not None:
+                outbox.upload(local, path, progress)
+            else:
+                self._files(run_id).upload(local, path, progress)
 
     def _write(self, run_id: str, artifact_file: str, content: bytes) -> None:
         from runlore.blobs.base import ArtifactPath
 
         if not artifact_file:
             raise InvalidParameter("The name of the artifact file is empty.")
-        self._files(run_id).write(ArtifactPath(artifact_file), [content])
+        path = ArtifactPath(artifact_file)
+        if (outbox := self._outbox(run_id)) is not None:
+            outbox.write(path, iter([content]))
+        else:
+            self._files(run_id).write(path, [content])
 
 
 def local_directory(path: str | Path | None) -> Path:

@@ -14,7 +14,9 @@ import threading
 from pathlib import Path
 
 from runlore.settings import read_settings
-from runlore.spool.spool import Spool, hurry
+from runlore.spool.kept import KeptFiles
+from runlore.spool.places import spool_of
+from runlore.spool.spool import Spool, hurry, patience
 from runlore.store.base import Store, open_store
 from runlore.store.http import HttpStore
 from runlore.store.location import locate
@@ -25,6 +27,7 @@ _lock = threading.RLock()
 TERMINATED_SECONDS = 4.0
 _stores: dict[str, Store] = {}
 _spools: dict[str, Spool | None] = {}
+_kept: dict[str, KeptFiles] = {}
 
 
 def set_tracking_uri(uri: str | Path) -> None:
@@ -76,7 +79,7 @@ def spool_at(uri: str) -> Spool | None:
         if uri not in _spools:
             try:
                 _spools[uri] = Spool(
-                    uri, lambda: _delivery_store(uri), lambda: store_at(uri), read_settings().offline and not is_local(uri)
+                    uri, lambda: delivery_store(uri), lambda: store_at(uri), read_settings().offline and not is_local(uri)
                 )
             except OSError as error:
                 logger.warning("There is no place for a journal, so log calls wait for the store: %s", error)
@@ -95,12 +98,26 @@ def open_spool(uri: str) -> Spool | None:
     return _spools.get(uri)
 
 
+def kept_files_at(uri: str) -> KeptFiles:
+    """Where files wait that a server does not take."""
+    with _lock:
+        if uri not in _kept:
+            _kept[uri] = KeptFiles(*spool_of(uri), lambda: delivery_store(uri))
+        return _kept[uri]
+
+
+def flush_files(uri: str, seconds: float) -> bool:
+    """Wait until no files wait for a server any more; False when they still do after so many seconds."""
+    kept = _kept.get(uri)
+    return kept is None or kept.flush(seconds)
+
+
 def hurry_to_the_end() -> None:
     """The process was told to end: what was logged gets a few seconds to arrive, then it stays in the journal."""
     hurry(TERMINATED_SECONDS)
 
 
-def _delivery_store(uri: str) -> Store:
+def delivery_store(uri: str) -> Store:
     """The store that deliveries go to: they have a patience of their own."""
     if not uri.startswith(("http:", "https:")):
         return store_at(uri)
@@ -127,8 +144,13 @@ def close_stores() -> None:
     with _lock:
         spools = [spool for spool in _spools.values() if spool is not None]
         _spools.clear()
+        kept_files = list(_kept.values())
+        _kept.clear()
     for spool in spools:
         spool.close()
+    for kept in kept_files:
+        if not kept.flush(patience()):
+            kept.tell_what_waits()
     with _lock:
         stores = list(_stores.values())
         _stores.clear()
@@ -166,6 +188,7 @@ def _after_fork() -> None:
     _lock = threading.RLock()  # another thread may have held it when this process was forked
     spools = [spool for spool in _spools.values() if spool is not None]
     _spools.clear()
+    _kept.clear()  # the parent delivers its own
     for spool in spools:
         spool.abandon()
 

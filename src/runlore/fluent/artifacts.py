@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runlore.client import RunloreClient, RunOperations
+from runlore.client.connection import flush_files, get_tracking_uri, kept_files_at
 from runlore.fluent import context
 from runlore.fluent.logging import target
 from runlore.fluent.runs import current_run
+from runlore.spool.spool import READ_SECONDS
 
 if TYPE_CHECKING:
     import pandas
@@ -106,4 +108,8 @@ def get_artifact_uri(artifact_path: str | None = None) -> str:
 
 
 def flush_artifact_async_logging() -> None:
-    """Return when every file logged so far is stored. Every logging call has seen to that when it returned."""
+    """Return when every file logged so far is stored: those that a server did not take were kept, and are sent now. After a
+    minute, or when the server still does not answer, they wait on; a warning says so."""
+    uri = context.stack()[-1].client.tracking_uri if context.stack() else get_tracking_uri()
+    if not flush_files(uri, READ_SECONDS):
+        kept_files_at(uri).tell_what_waits()

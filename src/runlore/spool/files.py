@@ -68,6 +68,7 @@ def deliver_files(place: Path, run_id: str, store: Store) -> None:
     Links are neither followed nor uploaded: nothing of this SDK makes one here.
     """
     from runlore.blobs.base import ArtifactPath
+    from runlore.blobs.sources import OWN_NAMES
     from runlore.blobs.uri import open_blobs
 
     directory = staged(place, run_id)
@@ -79,6 +80,6 @@ def deliver_files(place: Path, run_id: str, store: Store) -> None:
         return
     blobs = open_blobs(artifact_uri, store, foreign=True)
     for entry in sorted(directory.iterdir()):
-        if not entry.name.startswith(".") and not entry.is_symlink():  # where files are put together
+        if entry.name not in OWN_NAMES and not entry.is_symlink():
             blobs.upload(entry, ArtifactPath(entry.name if entry.is_dir() else ""))
     shutil.rmtree(directory.parent)

@@ -14,6 +14,7 @@ import msgspec
 from runlore.exceptions import RunloreError, Unavailable
 from runlore.spool.delivery import Delivery, deliver_all
 from runlore.spool.journal import Leftover
+from runlore.spool.kept import deliver_all_kept
 from runlore.spool.places import Claim, left_behind
 from runlore.store.base import Store
 
@@ -31,6 +32,10 @@ class Delivered(msgspec.Struct):
     """Places in journals that can not be read; these files are kept as `.corrupt`."""
     waiting: int = 0
     """Processes whose records still wait."""
+    files: int = 0
+    """Runs whose files waited, and have arrived now."""
+    files_waiting: int = 0
+    """Runs whose files still wait."""
     errors: list[str] = msgspec.field(default_factory=list)
     """Why they wait."""
 
@@ -51,6 +56,18 @@ def deliver_left_behind(place: Path, open_store: Callable[[str], Store | None]) 
             report.errors.append(str(error))
         report.waiting += not gone
         claim.release(remove=True)
+    return report
+
+
+def deliver_files_left_behind(place: Path, open_store: Callable[[str], Store | None]) -> Delivered:
+    """Deliver the files in a spool that servers did not take when they were logged. Never raises for what a store says."""
+    report = Delivered()
+    for outcome in deliver_all_kept(place, open_store):
+        if isinstance(outcome, str):
+            report.files += 1
+        else:
+            report.errors.append(getattr(outcome, "message", str(outcome)))
+            report.files_waiting += 1
     return report
 
 
