@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REFERENCE = Path(__file__).parent / "reference"
 MODULES = (
-    "runlore", "runlore.artifacts", "runlore.config", "runlore.catboost", "runlore.data", "runlore.evaluation", "runlore.exceptions", "runlore.keras",
+    "runlore", "runlore.artifacts", "runlore.config", "runlore.catboost", "runlore.data", "runlore.deployments", "runlore.evaluation", "runlore.exceptions", "runlore.keras",
     "runlore.lightgbm", "runlore.metrics", "runlore.models", "runlore.onnx", "runlore.pmdarima", "runlore.projects", "runlore.prophet", "runlore.pyfunc",
     "runlore.pytorch", "runlore.sentence_transformers", "runlore.sklearn", "runlore.spacy", "runlore.statsmodels",
     "runlore.system_metrics", "runlore.transformers", "runlore.types", "runlore.xgboost",

@@ -38,6 +38,7 @@ RANKS: list[tuple[str, ...]] = [
     ),
     ("frameworks",),
     ("serving",),
+    ("deployments",),
     ("tracking", "mlflow_alias", "config"),
     ("as_mlflow",),
     # -- edges --

@@ -20,6 +20,8 @@ MLFLOW_SHAPED = (
     "models/",
     "evaluation/",
     "projects/",
+    "serving/docker.py",
+    "serving/files.py",
     "xgboost.py",
     "lightgbm.py",
     "catboost.py",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         client,
         config,
         data,
+        deployments,
         entities,
         evaluation,
         exceptions,
@@ -143,8 +144,8 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "catboost", "client", "config", "data", "entities", "evaluation", "exceptions", "keras", "lightgbm",
-    "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers",
+    "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "keras",
+    "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers",
     "sklearn", "spacy", "statsmodels", "system_metrics", "tracking", "transformers", "types", "xgboost",
 )  # fmt: skip
 
@@ -210,6 +211,7 @@ __all__ = [
     "delete_logged_model_tag",
     "delete_run",
     "delete_tag",
+    "deployments",
     "diff_runs",
     "disable_system_metrics_logging",
     "doctor",

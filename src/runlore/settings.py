@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`XDG_CACHE_HOME`; `None`: `~/.cache`."""
     environment_directory: str | None = None
     """`RUNLORE_ENV_ROOT`: where environments of models and projects are kept; else below the cache directory."""
+    deployments_target: str | None = None
+    """`RUNLORE_DEPLOYMENTS_TARGET`: where models are deployed when no target is named."""
     strict: bool = False
     """`RUNLORE_STRICT`: logging calls wait until the store has what was logged, and raise when it does not take it."""
     offline: bool = False
@@ -106,6 +108,7 @@ def read_settings(environ: dict[str, str] | None = None) -> Settings:
         state_directory=env.get("XDG_STATE_HOME") or None,
         cache_directory=env.get("XDG_CACHE_HOME") or None,
         environment_directory=value("ENV_ROOT"),
+        deployments_target=value("DEPLOYMENTS_TARGET"),
         strict=_true(env.get("RUNLORE_STRICT")),
         offline=_true(env.get("RUNLORE_OFFLINE")),
         traceback=bool(env.get("RUNLORE_TRACEBACK")),

@@ -12,6 +12,7 @@ import re
 import subprocess
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,8 +24,15 @@ VARIABLE = "RUNLORE_MLFLOW3_PYTHON"
 
 PROGRAM = """
 import inspect, json, sys
-import mlflow, mlflow.artifacts, mlflow.data
-places = {"mlflow": mlflow, "client": mlflow.MlflowClient, "artifacts": mlflow.artifacts, "data": mlflow.data}
+from types import SimpleNamespace
+import mlflow, mlflow.artifacts, mlflow.data, mlflow.deployments, mlflow.models, mlflow.pyfunc
+serving = SimpleNamespace(
+    build_docker=mlflow.models.build_docker, build_model_env=mlflow.pyfunc.build_model_env, predict=mlflow.models.predict
+)
+places = {
+    "mlflow": mlflow, "client": mlflow.MlflowClient, "artifacts": mlflow.artifacts, "data": mlflow.data,
+    "deployments": mlflow.deployments, "deployment client": mlflow.deployments.BaseDeploymentClient, "serving": serving,
+}
 
 def described(value):
     if not callable(value) or inspect.isclass(value):
@@ -49,6 +57,7 @@ class Parameter(NamedTuple):
 
 
 VIEW = "Runlore's ViewType holds the words of the wire; MLflow's numbers are accepted as well"
+CONSENT = "Runlore's own, by keyword alone: what the caller vouches for"
 
 DIFFERENT: dict[tuple[str, str, str], str] = {
     ("mlflow", "search_runs", "run_view_type"): VIEW,
@@ -57,6 +66,10 @@ DIFFERENT: dict[tuple[str, str, str], str] = {
     ("mlflow", "evaluate", "_called_from_genai_evaluate"): "not for callers",
     ("client", "search_runs", "run_view_type"): VIEW,
     ("client", "search_experiments", "view_type"): VIEW,
+    ("serving", "build_docker", "allow_pickle"): CONSENT,
+    ("serving", "build_docker", "trusted"): CONSENT,
+    ("serving", "predict", "allow_pickle"): CONSENT,
+    ("serving", "predict", "trusted"): CONSENT,
 }
 """(place, function, parameter) -> why its default, kind or place is another one."""
 
@@ -84,6 +97,11 @@ PLACES: dict[str, Any] = {
     "client": runlore.MlflowClient,
     "artifacts": runlore.artifacts,
     "data": runlore.data,
+    "deployments": runlore.deployments,
+    "deployment client": runlore.deployments.BaseDeploymentClient,
+    "serving": SimpleNamespace(
+        build_docker=runlore.models.build_docker, build_model_env=runlore.pyfunc.build_model_env, predict=runlore.models.predict
+    ),
 }
 
 
@@ -129,7 +147,8 @@ def test_signatures_are_mlflows(place: str) -> None:
     expected = {key for key in DIFFERENT if key[0] == place}
     assert {key: pair for key, pair in different.items() if key not in expected} == {}
     assert expected <= set(different), "these are the same by now: take them out of the table"
-    assert compared >= {"mlflow": 60, "client": 65, "artifacts": 5, "data": 2}[place]
+    least = {"mlflow": 60, "client": 65, "artifacts": 5, "data": 2, "deployments": 4, "deployment client": 13, "serving": 3}
+    assert compared >= least[place]
 
 
 def test_what_is_missing_is_known() -> None:

@@ -26,7 +26,8 @@ from runlore.pyfunc.spark import spark_udf
 
 __all__ = [
     "FLAVOR_NAME", "PyFuncModel", "PythonModel", "PythonModelContext", "add_to_model", "build_model_env",
-    "get_default_conda_env", "get_default_pip_requirements", "get_model_dependencies", "load_model", "log_model", "save_model", "spark_udf",
+    "get_default_conda_env", "get_default_pip_requirements", "get_model_dependencies", "load_model", "load_pyfunc", "log_model",
+    "save_model", "spark_udf",
 ]  # fmt: skip
 
 
@@ -53,6 +54,11 @@ def _load_local(local: LocalModel, model_config: str | Path | dict[str, Any] | N
     if configuration.get("loader_module") in (PICKLED, FROM_CODE):
         return PyFuncModel.of(local, load_python_model(local, configuration, config), config)
     return PyFuncModel.of(local, load_by_module(local, configuration, config), config)
+
+
+def load_pyfunc(model_uri: str | Path, suppress_warnings: bool = False) -> PyFuncModel:
+    """An older name of `load_model`."""
+    return load_model(model_uri, suppress_warnings)
 
 
 def add_to_model(

@@ -64,6 +64,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the server calls the model; None: what `model_uri` says."""
     parent: int = 0
     """The process without which this one ends."""
+    ready_file: str | None = None
+    """Gets the server's address when it answers."""
 
     @property
     def title(self) -> str:
@@ -157,6 +159,10 @@ def _serve_on(
 def _introduce(options: Options, url: str, tell: Tell) -> None:
     processes = f" ({options.workers} processes)" if options.workers > 1 and sys.platform == "linux" else ""
     tell(f"Runlore {__version__} serves {options.title} at {url}{processes}")
+    if options.ready_file:
+        draft = Path(f"{options.ready_file}.new")
+        draft.write_text(url, "utf-8")
+        os.replace(draft, options.ready_file)
     if not is_loopback(options.host):
         tell(f"WARNING: whoever can reach {url} can ask this model. Nothing asks who they are.")
 
