@@ -208,12 +208,11 @@ def test_a_project_in_the_background_can_be_ended(project: Path) -> None:
 # -- git ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def repository(project: Path, tmp_path: Path) -> Path:
-    """The project in a subdirectory of a repository: once at a tag, changed on the default branch, and on another one."""
-    place = tmp_path / "repository"
-    place.mkdir()
-    project.rename(place / "part")
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in a subdirectory of a repository: once at a tag, changed on the default branch, and on another one."""
+    place = tmp_path_factory.mktemp("repository")
+    (place / "part").mkdir()
     git(place, "init", "-q", "-b", "main", ".")
     for version in ("one", "two", "three"):
         if version == "three":
@@ -235,10 +234,10 @@ def git(place: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(("version", "found"), [(None, "two"), ("v1", "one"), ("side/branch", "three"), ("commit", "one")])
-def test_versions_of_a_repository(repository: Path, version: str | None, found: str) -> None:
+def test_versions_of_a_repository(project: Path, repository: Path, version: str | None, found: str) -> None:
     commit = git(repository, "rev-parse", {"one": "v1", "two": "main", "three": "side/branch"}[found]).strip()
     uri = f"{repository.as_uri()}#part"
-    submitted = runlore.run(uri, "log", version=commit if version == "commit" else version, env_manager="local")
+    submitted = runlore.run(uri, "log.py", version=commit if version == "commit" else version, env_manager="local")
     run = runlore.get_run(submitted.run_id)
     assert run.data.params == {"version": found}
     assert run.data.tags["mlflow.source.git.commit"] == commit
@@ -250,9 +249,9 @@ def test_versions_of_a_repository(repository: Path, version: str | None, found: 
     ("part", "version"),
     [("part", "nope"), ("part", "--orphan=x"), ("part", "a b"), ("none", None), ("../..", None), ("/etc", None)],
 )
-def test_what_a_repository_does_not_have(repository: Path, part: str, version: str | None) -> None:
+def test_what_a_repository_does_not_have(project: Path, repository: Path, part: str, version: str | None) -> None:
     with pytest.raises((ExecutionException, InvalidParameter)):
-        runlore.run(f"{repository.as_uri()}#{part}", "log", version=version, env_manager="local")
+        runlore.run(f"{repository.as_uri()}#{part}", "log.py", version=version, env_manager="local")
 
 
 # -- the command line ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from runlore.api.runs import CreateRun, UpdateRun
 from runlore.api.webhooks import CreateAlert, CreateWebhook, FindWebhooks, ListDeliveries
 from runlore.entities import WebhookDelivery
 from runlore.entities.webhook import WebhookEventEntry
+from runlore.server import webhooks
 from runlore.server.app import App
 from runlore.server.outbound import networks_of
 from runlore.store.base import open_store
@@ -36,8 +37,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def sending(live_server: LiveServer, tmp_path: Path) -> Iterator[House]:
-    """A server that may send to this machine, and does."""
+def sending(live_server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A server that may send to this machine, and does, without taking its time."""
+    monkeypatch.setattr(webhooks, "LOOK_SECONDS", 0.02)
     store = open_store(f"sqlite:///{tmp_path / 'runlore.db'}", artifacts=str(tmp_path))
     assert isinstance(store, SqlStore)
     app = App(store, dashboard=tmp_path / "nothing")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from typing import Any
 
 import pytest
 
-from runlore.api.delivery import Deliver
+from runlore.api.delivery import Deliver, JournalPoints, JournalRecord
 from runlore.api.experiments import CreateExperiment
 from runlore.api.metrics import LogMetric
 from runlore.api.registry import (
@@ -200,16 +201,13 @@ def test_a_bound_is_told_once_for_each_run(store: Store) -> None:
 
 
 def test_journals_are_looked_at_too(store: Store) -> None:
-    hook, run_id = alert(store, "metrics.loss is nan"), new_run(store)
-    batch = LogBatch(run_id=run_id, metrics=[MetricPoint(key="loss", value=math.nan, timestamp=1)])
-    records: list[Any] = [{"seq": 0, "log_batch": {"run_id": run_id, "metrics": [{"key": "loss", "value": 1, "timestamp": 0}]}}]
-    deliver = Deliver(run_id=run_id, writer_id="a" * 32, next_seq=1)
-    import msgspec
-
-    store.call(msgspec.convert(msgspec.to_builtins(deliver) | {"records": records}, Deliver))
-    assert told(store, hook) == []
-    store.call(batch)
-    assert told(store, hook) == ["metrics.loss is nan"]
+    hook, run_id = alert(store, "metrics.loss is nan", "run.failed"), new_run(store)
+    data = struct.pack("<2q2I2q2q2d", 0, 1, 0, 0, 0, 1, 5, 6, 1.0, math.nan)
+    end = JournalRecord(seq=2, update_run=UpdateRun(run_id=run_id, status="FAILED"))
+    points = JournalPoints(keys=["loss"], data=data)
+    for _ in range(2):  # a delivery that comes again tells nothing again
+        store.call(Deliver(run_id=run_id, writer_id="a" * 32, next_seq=3, points=points, records=[end]))
+    assert told(store, hook) == ["metrics.loss is nan", "run.failed"]
 
 
 def test_messages_go_with_their_webhook(store: Store) -> None:
