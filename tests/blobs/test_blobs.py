@@ -13,6 +13,7 @@ import pytest
 from tests.blobs.conftest import content
 
 from runlore.blobs.base import ArtifactPath
+from runlore.blobs.sources import CHUNK
 from runlore.blobs.tree import BlobTree
 from runlore.entities import FileInfo
 from runlore.exceptions import InvalidParameter, NotFound
@@ -391,3 +392,122 @@ def test_a_download_does_not_follow_links_in_its_target(blobs: BlobTree, tmp_pat
         blobs.download(P("d/file"), down)
     assert (tmp_path / "outside/file").read_text() == "old"
     assert sorted(os.listdir(down)) == ["d", "file"]
+
+
+# -- digests ------------------------------------------------------------------------------------------------------------
+
+
+def keeps_digests(blobs: BlobTree) -> bool:
+    blobs.write(P("probe"), [b"x"])
+    known = blobs.digest(P("probe")) is not None
+    blobs.delete(P("probe"))
+    return known
+
+
+def test_digests_are_noted_and_never_wrong(blobs: BlobTree) -> None:
+    if not keeps_digests(blobs):
+        pytest.skip("directories of the user get no files beside theirs")
+    for text in (b"first", b"second", b"third!"):
+        blobs.write(P("d/file"), [text])
+        assert blobs.digest(P("d/file")) == hashlib.sha256(text).hexdigest()
+    blobs.write(P("d/other"), [b""])
+    found = {info.path: info.sha256 for info in blobs.described(P("d"))}
+    assert found == {"d/file": hashlib.sha256(b"third!").hexdigest(), "d/other": hashlib.sha256(b"").hexdigest()}
+    assert [info.sha256 for info in blobs.described(P(""))] == [None]
+    assert [info.path for info in blobs.list(P("d"))] == ["d/file", "d/other"]
+
+
+@pytest.mark.parametrize("size", [10, 20 * MIB])
+def test_bytes_with_another_digest_than_expected_are_not_stored(bounded_blobs: BlobTree, size: int) -> None:
+    blobs = bounded_blobs
+    right = hashlib.sha256(bytes(size)).hexdigest()
+    with pytest.raises(InvalidParameter, match="SHA-256"):
+        blobs.write(P("f"), [bytes(size - 1), b"x"], right)
+    assert blobs.list(P("")) == []
+    assert blobs.write(P("f"), [bytes(size)], right) == size
+
+
+def test_what_is_there_is_not_sent_again(blobs: BlobTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not keeps_digests(blobs):
+        pytest.skip("directories of the user get no files beside theirs")
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c"):
+        (source / name).write_text(name * 10)
+    blobs.upload(source, P("up"))
+    tags = {path: blobs.tag(path) for path in blobs.files(P("up"))}
+    (source / "b").write_text("x" * 10)
+    (source / "sub/new").write_text("new")
+    sent: list[str] = []
+    write_file = type(blobs).write_file
+
+    def noted(self: BlobTree, local: Path, path: ArtifactPath, advance: object = None) -> int:
+        sent.append(path)
+        return write_file(self, local, path, advance)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(blobs), "write_file", noted)
+    blobs.upload(source, P("up"))
+    assert sorted(sent) == ["up/b", "up/sub/new"]
+    assert tags["up/a"] == blobs.tag(P("up/a"))
+    assert content(blobs, "up/b") == b"x" * 10
+
+
+# -- local files that do not hold still -----------------------------------------------------------------------------------
+
+
+def test_one_bad_file_keeps_no_other_back(blobs: BlobTree, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(30):
+        (source / f"{number:02d}").write_text("x")
+    (source / "bad%name").write_text("x")
+    (source / "dangling").symlink_to("nowhere")
+    (source / "out").symlink_to(tmp_path)
+    os.mkfifo(source / "pipe")
+    (source / "empty").mkdir()
+    with pytest.raises(InvalidParameter) as caught:
+        blobs.upload(source, P("d"))
+    said = str(caught.value)
+    assert said.startswith(f"4 of 34 entries of {os.fspath(source)!r} could not be stored; the others are.")
+    for words in ("bad%name", "leads to nothing", "leads out of the directory", "neither a file nor a directory"):
+        assert said.count(words) == 1
+    assert len(list(blobs.files(P("d")))) == 30
+
+
+def test_a_file_that_changes_while_it_is_stored_is_an_error(blobs: BlobTree, tmp_path: Path) -> None:
+    local = tmp_path / "file"
+    local.write_bytes(bytes(3 * CHUNK))
+
+    class Writer:
+        """Writes into the file when the first bytes have been read."""
+
+        def expect(self, size: int) -> None:
+            assert size == 3 * CHUNK
+
+        def advance(self, size: int) -> None:
+            with local.open("r+b") as file:
+                file.seek(CHUNK + 7)
+                file.write(b"changed")
+            os.utime(local, ns=(0, 0))
+
+    with pytest.raises(InvalidParameter, match="was changed while it was stored"):
+        blobs.upload(local, P("d"), Writer())
+    assert [path for path in blobs.files(P("")) if path == "d/file"] == []
+
+
+def test_a_file_that_grows_is_stored_as_it_was(blobs: BlobTree, tmp_path: Path) -> None:
+    local = tmp_path / "log.txt"
+    local.write_bytes(bytes(3 * CHUNK))
+
+    class Writer:
+        """Adds a line each time some bytes have been read."""
+
+        def expect(self, size: int) -> None:
+            """Nothing."""
+
+        def advance(self, size: int) -> None:
+            with local.open("ab") as file:
+                file.write(b"one more line\n")
+
+    blobs.upload(local, P("d"), Writer())
+    assert content(blobs, "d/log.txt") == bytes(3 * CHUNK)
