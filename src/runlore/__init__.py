@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         entities,
         evaluation,
         exceptions,
+        h2o,
         keras,
         lightgbm,
         metrics,
@@ -144,9 +145,10 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "keras",
-    "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch", "sentence_transformers",
-    "sklearn", "spacy", "statsmodels", "system_metrics", "tracking", "transformers", "types", "xgboost",
+    "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "h2o",
+    "keras", "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch",
+    "sentence_transformers", "sklearn", "spacy", "statsmodels", "system_metrics", "tracking", "transformers", "types",
+    "xgboost",
 )  # fmt: skip
 
 _NAMES = {
@@ -233,6 +235,7 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "h2o",
     "import_checkpoints",
     "initialize_logged_model",
     "install_as_mlflow",
