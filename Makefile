@@ -54,6 +54,8 @@ lint: .venv/.ready ## Check style and types of the Python code
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/mypy --platform win32 --python-version 3.14 --cache-dir .mypy_cache/win32
+	.venv/bin/mypy --platform darwin --python-version 3.12 --cache-dir .mypy_cache/darwin
 
 .PHONY: format
 format: .venv/.ready ## Format the Python and TypeScript code

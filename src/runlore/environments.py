@@ -280,7 +280,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Alone among the processes of this machine; the system gives the lock back when a process dies."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if os.name == "posix":
+        if sys.platform != "win32":
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -19,6 +19,7 @@ import logging
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,7 +145,7 @@ def others_can_not_change(directory: Path) -> bool:
 
     Between the check of a digest and the use of the file, others must not be able to put another one in its place.
     """
-    if not hasattr(os, "getuid"):
+    if sys.platform == "win32":
         return True
     place = directory.resolve()
     inside = (Path(folder, name) for folder, folders, names in os.walk(place) for name in ("", *folders, *names))
@@ -155,6 +156,8 @@ def others_can_not_change(directory: Path) -> bool:
 
 def _is_private(facts: os.stat_result) -> bool:
     """Nobody else may write. The user's own group is taken for nobody else: it is where the umask is 002."""
+    if sys.platform == "win32":
+        return True
     of_others = facts.st_mode & stat.S_IWOTH or (facts.st_mode & stat.S_IWGRP and facts.st_gid not in (0, os.getgid()))
     return facts.st_uid in (0, os.getuid()) and not of_others
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -81,12 +82,12 @@ class LocalSubmittedRun(SubmittedRun):
             self._cancelled = True
             self._send(signal.SIGTERM)
             if not self._ended.wait(CANCEL_SECONDS):
-                self._send(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+                self._send(getattr(signal, "SIGKILL", signal.SIGTERM))
         self._ended.wait()
 
     def _send(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
+            if sys.platform != "win32":
                 os.killpg(self.command_proc.pid, number)  # it leads a group of its own
             else:
                 self.command_proc.terminate()

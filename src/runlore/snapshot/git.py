@@ -67,7 +67,7 @@ def git_place(place: Path) -> GitPlace | None:
         if found is None:
             return None
         root, git = found
-        shared = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+        shared = git / (git / "commondir").read_text("utf-8").strip() if (git / "commondir").exists() else git
         commit, branch = _head(git, shared)
         return GitPlace(root=str(root), commit=commit, branch=branch, remote=_remote(shared, branch))
     except (OSError, UnicodeDecodeError, configparser.Error):
@@ -181,23 +181,23 @@ def _git_directory(place: str) -> tuple[Path, Path] | None:
         if entry.is_dir():
             return directory, entry
         if entry.is_file():  # a worktree or submodule: the file names the directory
-            return directory, Path(os.path.join(directory, entry.read_text().removeprefix("gitdir:").strip()))
+            return directory, Path(os.path.join(directory, entry.read_text("utf-8").removeprefix("gitdir:").strip()))
     return None
 
 
 def _head(git: Path, shared: Path) -> tuple[str | None, str | None]:
     """Commit and branch that are checked out."""
-    head = (git / "HEAD").read_text().strip()
+    head = (git / "HEAD").read_text("utf-8").strip()
     if not head.startswith("ref:"):
         return (head if _COMMIT.fullmatch(head) else None), None
     name = head.removeprefix("ref:").strip()
     branch = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else None
     for root in (git, shared):
         if (root / name).is_file():
-            commit = (root / name).read_text().strip()
+            commit = (root / name).read_text("utf-8").strip()
             return (commit if _COMMIT.fullmatch(commit) else None), branch
     packed = shared / "packed-refs"
-    lines = packed.read_text().splitlines() if packed.exists() else []
+    lines = packed.read_text("utf-8").splitlines() if packed.exists() else []
     return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None), branch
 
 
@@ -207,7 +207,7 @@ def _remote(shared: Path, branch: str | None) -> str | None:
     if not path.is_file():
         return None
     config = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
-    config.read_string("\n".join(line.strip() for line in path.read_text().splitlines()))
+    config.read_string("\n".join(line.strip() for line in path.read_text("utf-8").splitlines()))
     name = config.get(f'branch "{branch}"', "remote", fallback=None) or "origin"
     url = config.get(f'remote "{name}"', "url", fallback=None)
     return mask_url(url) if url else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -173,7 +174,7 @@ def _remove(directory: Path) -> None:
         return
 
 
-if os.name == "posix":
+if sys.platform != "win32":
     import fcntl
 
     def _try_lock(descriptor: int) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import signal
 import socket
+import sys
 from collections.abc import Iterable
 
 import uvicorn
@@ -32,9 +32,9 @@ def bind(host: str, port: int, shared: bool = False) -> socket.socket:
         raise InvalidState(f"{host!r} is no address of this machine: {error.strerror or error}.") from None
     listener = socket.socket(family, kind)
     try:
-        if os.name != "nt":
+        if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
+        if shared and sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(place)
         if not shared:

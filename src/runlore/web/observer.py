@@ -172,6 +172,8 @@ def prometheus(name: str, kind: str, about: str, values: list[tuple[str, float]]
 
 def _resident_bytes() -> int:
     """Memory of this process (Linux; 0 elsewhere)."""
+    if sys.platform == "win32":
+        return 0
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -34,10 +35,10 @@ STALLED_SECONDS = 120.0
 
 def connection_limit() -> int:
     """How many connections one process takes: most of the file handles that it may have; 8,000 at most."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return 2_000
+    import resource
+
     handles = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return 8_000 if handles < 0 else max(64, min(8_000, handles - max(200, handles // 4)))
 

@@ -15,6 +15,7 @@ import logging
 import os
 import secrets
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -268,10 +269,10 @@ class SqliteDatabase:
                 self._module.sqlite_version,
                 self.path,
             )
-        try:
-            import fcntl
-        except ImportError:  # Windows, where the wheel brings a safe version
+        if sys.platform == "win32":  # where the wheel brings a safe version
             return None
+        import fcntl
+
         lock = os.fdopen(os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600), "r+b")
         try:
             fcntl.flock(lock, (fcntl.LOCK_SH if safe else fcntl.LOCK_EX) | fcntl.LOCK_NB)
