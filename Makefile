@@ -98,7 +98,7 @@ wheel: .venv/.ready ## Build the wheel, dashboard included, into dist/
 
 .PHONY: lock
 lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
-	for name in mlflow2 mlflow3 fasttrackml wandb trackio aim tensorboardx; do \
+	for name in mlflow2 mlflow3 moto fasttrackml wandb trackio aim tensorboardx; do \
 	  $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header requirements/$$name.in -o requirements/$$name.lock; done
 	for name in $(filter-out deep,$(FRAMEWORKS)); do \
 	  $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra sklearn \
@@ -110,7 +110,7 @@ lock: $(UV) ## Renew the lock files: names, versions and hashes, no addresses
 	  pyproject.toml requirements/deep.in -o requirements/deep.lock
 
 .PHONY: test-services
-test-services: .venvs/mlflow2/.ready .venvs/mlflow3/.ready ## Install PostgreSQL and Chromium where that is possible
+test-services: .venvs/mlflow2/.ready .venvs/mlflow3/.ready .venvs/moto/.ready ## Install an S3 server, PostgreSQL and Chromium where that is possible
 	@.ci/services
 
 .PHONY: clean
