@@ -302,6 +302,16 @@ def test_a_process_that_is_known_to_be_gone_keeps_no_run_alive(store: Store, run
     assert life() == ("RUNNING", 1)
 
 
+def test_a_process_that_has_ended_the_run_keeps_it_alive_no_more(store: Store, run_id: str) -> None:
+    """Another one may have resumed it since, and be gone."""
+    ended = JournalRecord(seq=0, update_run=UpdateRun(run_id=run_id, status="FINISHED"))
+    store.call(Deliver(run_id=run_id, writer_id=OLD, next_seq=1, records=[ended]))
+    reply = store.call(ResumeRun(run_id=run_id, session_id="01" * 16, writer_id=OTHER))
+    assert (reply.generation, reply.resumed) == (1, True)
+    reply = store.call(ResumeRun(run_id=run_id, session_id="02" * 16, writer_id=NEW, gone=[OTHER]))
+    assert (reply.generation, reply.resumed) == (2, True)
+
+
 # -- what else runs are subject to -------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from runlore.console import ConsoleRecorder
 from runlore.console import wanted as console_wanted
 from runlore.exceptions import InvalidParameter
 from runlore.fluent.context import OpenRun
+from runlore.fluent.job import rank
 from runlore.settings import read_settings
 from runlore.snapshot import SnapshotRecorder
 from runlore.system_metrics import SystemMetricsMonitor
@@ -73,14 +74,6 @@ def _started(opened: OpenRun, resumed: bool, log_system_metrics: bool | None) ->
         except InvalidParameter as error:
             logger.warning("%s Nothing is recorded by it.", error.message)
     return recorders
-
-
-def rank() -> int:
-    """The number of this process among those that train together, from the environment; 0 when it trains alone."""
-    for name in ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
-        if (text := os.environ.get(name, "")).isdigit():
-            return int(text)
-    return 0
 
 
 def _watch_exit() -> None:

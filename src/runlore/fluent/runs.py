@@ -10,7 +10,7 @@ from runlore.client import RunloreClient
 from runlore.client.runs import PARENT_TAG
 from runlore.entities import LifecycleStage, Run, RunStatus, RunTag
 from runlore.exceptions import InvalidParameter, InvalidState, RunloreError
-from runlore.fluent import context, recording
+from runlore.fluent import context, job, recording
 from runlore.fluent.endings import status_of
 from runlore.fluent.source import source_tags
 from runlore.settings import read_settings
@@ -44,7 +44,8 @@ def start_run(
 
     * `run_id` (or `RUNLORE_RUN_ID`, `MLFLOW_RUN_ID` in the environment, for the first run of a process) resumes a run.
       A `RUNLORE_RUN_ID` of 32 hexadecimal digits that names no run yet is the id of the new one: processes that train
-      together (`RANK`, `SLURM_PROCID` …) share one run that way, whichever comes first, and the first rank ends it.
+      together (`RANK`, `SLURM_PROCID` …) share one run that way, whichever comes first, and the first rank ends it. torchrun's
+      ranks on one machine or under Slurm do so by themselves; `RUNLORE_RUN_ID=job` asks for it under srun and mpirun.
     * `nested=True` allows a run inside the active one, which becomes its parent. `parent_run_id` names another parent.
     * `description` is shown as the run's note.
     * `log_system_metrics` says whether system metrics are recorded, whatever the environment says.
@@ -59,7 +60,7 @@ def start_run(
         )
     tags = _with_note(tags, description)
     client = RunloreClient()
-    shared = None if run_id else _run_of_environment()
+    shared = None if run_id or active or parent_run_id else job.shared_run(_run_of_environment())
     existing = run_id or (shared if shared and client.knows_run(shared) else None)
     if existing:
         run = _resume(client, existing, run_name, tags)
@@ -72,7 +73,7 @@ def start_run(
         run = client.make_run(experiment, {**source_tags(), **tags}, run_name, shared)
     started = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
     opened = context.push(started, client)
-    opened.leads = shared is None or recording.rank() == 0
+    opened.leads = shared is None or job.rank() == 0
     recording.begin(opened, resumed=bool(existing), log_system_metrics=log_system_metrics)
     return started
 

@@ -79,8 +79,15 @@ def deliver(db: Transaction, op: Deliver) -> Delivered:
         part = slice(first, first + _AT_ONCE)
         refused += _append(db, key, numbers[part], points[part])
     mark = max(mark, op.next_seq)
-    db.execute(_PUT_MARK, (key, op.writer_id, mark, db.now, int(op.left_behind), run.number))
+    ended = int(op.left_behind or any(_ends(record) for record in records))
+    db.execute(_PUT_MARK, (key, op.writer_id, mark, db.now, ended, run.number))
     return Delivered(next_seq=mark, refused=refused, generation=run.number)
+
+
+def _ends(record: JournalRecord) -> bool:
+    """Whether the writer ends its run with a record: it is not taken for living any more, unless it goes on."""
+    update = record.update_run
+    return update is not None and update.status is not None and RunStatus.is_terminated(update.status)
 
 
 class _Generation(NamedTuple):
