@@ -84,6 +84,9 @@ class BaseDeploymentClient(abc.ABC):
 class PredictionsResponse(dict[str, Any]):
     """The body of a scoring server's answer: a dictionary with `predictions`."""
 
+    def __init__(self, *body: Any, **entries: Any) -> None:
+        super().__init__(*body, **entries)
+
     def get_predictions(self, predictions_format: str = "dataframe", dtype: Any = None) -> Any:
         """The predictions as a pandas table ("dataframe"), or as an array ("ndarray") of a numpy type."""
         predictions = self["predictions"]
