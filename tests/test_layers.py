@@ -48,6 +48,7 @@ RANKS: list[tuple[str, ...]] = [
         "transformers",
         "xgboost",
     ),
+    ("tensorflow",),
     ("frameworks",),
     ("serving",),
     ("deployments",),

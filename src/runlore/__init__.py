@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         spacy,
         statsmodels,
         system_metrics,
+        tensorflow,
         tracking,
         transformers,
         types,
@@ -147,8 +148,8 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "h2o",
     "keras", "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch",
-    "sentence_transformers", "sklearn", "spacy", "statsmodels", "system_metrics", "tracking", "transformers", "types",
-    "xgboost",
+    "sentence_transformers", "sklearn", "spacy", "statsmodels", "system_metrics", "tensorflow", "tracking",
+    "transformers", "types", "xgboost",
 )  # fmt: skip
 
 _NAMES = {
@@ -301,6 +302,7 @@ __all__ = [
     "start_run",
     "statsmodels",
     "system_metrics",
+    "tensorflow",
     "tracking",
     "transformers",
     "types",

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from runlore.autologging.checkpoints import CheckpointRule, Checkpoints
 from runlore.autologging.patch import Watcher, guarded
 from runlore.autologging.session import Options, Session
 from runlore.data import from_numpy
@@ -116,6 +117,52 @@ def recording_callback() -> type[Any]:
             self._recorder.evaluated(logs)
 
     return RecordingCallback
+
+
+@cache
+def checkpoint_callback() -> type[Any]:
+    """The class of callbacks that keep checkpoints in the active run."""
+    import keras
+
+    class MlflowModelCheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
+        """Keeps checkpoints of a Keras training in the active run: `model.fit(…, callbacks=[…])`."""
+
+        def __init__(
+            self,
+            monitor: str = "val_loss",
+            mode: str = "min",
+            save_best_only: bool = True,
+            save_weights_only: bool = False,
+            save_freq: str | int = "epoch",
+        ) -> None:
+            super().__init__()
+            self._rule = CheckpointRule(monitor, mode, save_best_only, save_weights_only, save_freq)
+            self._kept = self._made()
+            self._epoch = 0
+
+        def _made(self) -> Checkpoints:
+            return Checkpoints(self._rule, ".h5" if self._rule.save_weights_only else ".keras")
+
+        def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+            self._kept = self._made()
+
+        def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            self._epoch = epoch
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            guarded(self._look, logs or {}, False)
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            guarded(self._look, logs or {}, True)
+
+        def _look(self, logs: dict[str, Any], epoch_ended: bool) -> None:
+            step = int(self.model.optimizer.iterations)
+            metrics = {name: float(value) for name, value in logs.items()}
+            if self._kept.due(epoch_ended, step) and self._kept.wanted(metrics):
+                write = self.model.save_weights if self._rule.save_weights_only else self.model.save
+                self._kept.keep(metrics, self._epoch, step, write)
+
+    return MlflowModelCheckpointCallback
 
 
 class Training(msgspec.Struct):
