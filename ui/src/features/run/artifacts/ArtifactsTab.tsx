@@ -76,8 +76,9 @@ function useChoice(run: FileOwner, models: FileOwner[], search: { path?: string;
 function Chosen({ choice: { owner, path } }: { choice: Choice }) {
   const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
   const beside = useQuery(filesQuery(owner, folder));
-  const size = beside.data?.find((file) => file.path === path)?.file_size ?? null;
-  return beside.isPending ? <Skeleton /> : <Viewer owner={owner} path={path} size={size} />;
+  const file = beside.data?.find((entry) => entry.path === path);
+  if (beside.isPending) return <Skeleton />;
+  return <Viewer owner={owner} path={path} size={file?.file_size ?? null} sha256={file?.sha256 ?? null} />;
 }
 
 function NoFiles() {

@@ -17,9 +17,11 @@ interface ViewerProps {
   owner: FileOwner;
   path: string;
   size: number | null;
+  /** Of the content, where it was noted when the file was stored. */
+  sha256: string | null;
 }
 
-export function Viewer({ owner, path, size }: ViewerProps) {
+export function Viewer({ owner, path, size, sha256 }: ViewerProps) {
   const kind = fileKind(path);
   const limit = LIMITS[kind];
   const tooBig = kind === "binary" || (kind === "image" && size !== null && size > limit);
@@ -32,6 +34,12 @@ export function Viewer({ owner, path, size }: ViewerProps) {
         {known !== null && <span>{formatBytes(known)}</span>}
         {query.data && !query.data.complete && <span>first {formatBytes(query.data.bytes.length)} shown</span>}
         <CopyButton text={path} label="Copy path" />
+        {sha256 && (
+          <span title={`SHA-256 ${sha256}`}>
+            <code>{sha256.slice(0, 12)}</code>
+            <CopyButton text={sha256} label="Copy SHA-256" />
+          </span>
+        )}
         <a className={styles.download} href={fileUrl(owner, path)} download={baseName(path)}>
           <Download size={14} strokeWidth={1.5} aria-hidden="true" /> Download
         </a>
