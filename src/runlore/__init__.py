@@ -71,7 +71,6 @@ if TYPE_CHECKING:
         log_text,
         log_video,
     )
-    from runlore.models.checkpoints import import_checkpoints
     from runlore.fluent.compare import compare_runs
     from runlore.fluent.difference import diff_runs
     from runlore.fluent.doctor import doctor
@@ -136,6 +135,7 @@ if TYPE_CHECKING:
     from runlore.fluent.series import query_series
     from runlore.frameworks import autolog
     from runlore.mlflow_alias import install_as_mlflow
+    from runlore.models.checkpoints import import_checkpoints
     from runlore.projects import run
     from runlore.system_metrics import (
         disable_system_metrics_logging,

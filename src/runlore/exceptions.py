@@ -16,8 +16,22 @@ class RunloreError(Exception):
     error_code: str = "INTERNAL_ERROR"
     status: int = 500
 
-    def __init__(self, message: object, error_code: str | int | None = None, **json_kwargs: Any) -> None:
+    def __init__(
+        self,
+        message: object,
+        error_code: str | int | None = None,
+        sqlstate: str | None = None,
+        error_class: str | None = None,
+        **json_kwargs: Any,
+    ) -> None:
+        if isinstance(message, dict):  # the body of an answer, of which MLflow makes a RestException
+            error_code = error_code or message.get("error_code")
+            self.json: dict[str, Any] = message
+            message = f"{error_code}: {message.get('message') or message}"
+        error_code = _BY_NUMBER.get(error_code) if isinstance(error_code, int) else error_code
         self.message = str(message)
+        self.sqlstate = sqlstate
+        self.error_class = error_class
         self.json_kwargs = json_kwargs
         if isinstance(error_code, str):
             kind = _BY_CODE.get(error_code)
@@ -34,9 +48,11 @@ class RunloreError(Exception):
         return self.status
 
     @classmethod
-    def invalid_parameter_value(cls, message: str, **json_kwargs: Any) -> RunloreError:
+    def invalid_parameter_value(
+        cls, message: str, sqlstate: str | None = None, error_class: str | None = None, **kwargs: Any
+    ) -> RunloreError:
         """MLflow's constructor for a refused argument."""
-        return InvalidParameter(message, **json_kwargs)
+        return InvalidParameter(message, None, sqlstate, error_class, **kwargs)
 
 
 class InvalidParameter(RunloreError):
@@ -134,6 +150,24 @@ class MissingDependency(RunloreError, ImportError):
     status = 400
 
 
+class InvalidUrlException(InvalidParameter):
+    """A URL that can not be used."""
+
+
+class MissingConfigException(NotFound):
+    """A file of settings that is not there."""
+
+
+class MlflowNotImplementedException(RunloreError):
+    """Something that this side does not do."""
+
+    error_code = "NOT_IMPLEMENTED"
+    status = 501
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+
+
 _BY_CODE: dict[str, type[RunloreError]] = {
     kind.error_code: kind
     for kind in (
@@ -148,6 +182,19 @@ _OTHER_STATUS = {
     "DEADLINE_EXCEEDED": 504,
     "CUSTOMER_UNAUTHORIZED": 401,
 }
+_BY_NUMBER = {
+    1: "INTERNAL_ERROR", 2: "TEMPORARILY_UNAVAILABLE", 4: "BAD_REQUEST", 9: "RESOURCE_EXHAUSTED", 11: "NOT_FOUND",
+    13: "UNAUTHENTICATED", 1000: "INVALID_PARAMETER_VALUE", 1003: "INVALID_STATE", 1004: "PERMISSION_DENIED",
+    1007: "REQUEST_LIMIT_EXCEEDED", 1008: "RESOURCE_CONFLICT", 1010: "NOT_IMPLEMENTED", 3001: "RESOURCE_ALREADY_EXISTS",
+    3002: "RESOURCE_DOES_NOT_EXIST",
+}  # fmt: skip
+"""MLflow's code words by the numbers that its protocol gives them."""
+
+
+def get_error_code(http_status: int) -> str:
+    """The code word that an HTTP status stands for; "INTERNAL_ERROR" for one that stands for none."""
+    words = [(kind.status, word) for word, kind in _BY_CODE.items() if kind is not AlreadyExists]
+    return dict(reversed([*words, (501, "NOT_IMPLEMENTED")])).get(http_status, "INTERNAL_ERROR")
 
 
 def error_from_code(code: str, message: str) -> RunloreError:

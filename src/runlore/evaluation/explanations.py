@@ -28,7 +28,10 @@ def explain(candidate: Candidate, features: Any, config: dict[str, Any]) -> dict
     sample = features.sample(n=min(rows, len(features)), replace=False, random_state=0)
     algorithm = config.get("explainability_algorithm")
     explainer = _explainer(shap, candidate, sample, algorithm, config)
-    values = explainer(sample)
+    try:
+        values = explainer(sample)
+    except shap.utils._exceptions.ExplainerError:  # a fast way that does not add up to what the model answers
+        values = _black_box(shap, candidate, sample)(sample)
     if len(values.shape) == 3:  # one more axis for the classes: the last one is explained
         values = values[:, :, -1]
     return {
@@ -40,14 +43,8 @@ def explain(candidate: Candidate, features: Any, config: dict[str, Any]) -> dict
 
 def _explainer(shap: Any, candidate: Candidate, sample: Any, algorithm: str | None, config: dict[str, Any]) -> Any:
     """shap's explainer for an estimator it knows, else one that asks the model as a black box."""
-    import pandas as pd
-
     background = sample.head(_BACKGROUND)
-
-    def predict(array: Any) -> Any:
-        answer, _ = split_answer(candidate.predict(pd.DataFrame(array, columns=sample.columns)), None)
-        return answer
-
+    predict = _prediction(candidate, sample)
     estimator = candidate.estimator
     if algorithm == "kernel":
         link = config.get("explainability_kernel_link") or "identity"
@@ -59,7 +56,22 @@ def _explainer(shap: Any, candidate: Candidate, sample: Any, algorithm: str | No
             return shap.Explainer(estimator, background, **({"algorithm": algorithm} if algorithm else {}))
         except TypeError:  # shap knows no fast way for this estimator
             pass
-    return shap.Explainer(predict, background)
+    return _black_box(shap, candidate, sample)
+
+
+def _black_box(shap: Any, candidate: Candidate, sample: Any) -> Any:
+    return shap.Explainer(_prediction(candidate, sample), sample.head(_BACKGROUND))
+
+
+def _prediction(candidate: Candidate, sample: Any) -> Any:
+    """The model as a function of an array, which is what shap gives it."""
+    import pandas as pd
+
+    def predict(array: Any) -> Any:
+        answer, _ = split_answer(candidate.predict(pd.DataFrame(array, columns=sample.columns)), None)
+        return answer
+
+    return predict
 
 
 def _figure(draw: Any) -> Any:

@@ -27,6 +27,7 @@ __all__ = [
     "convert_input_example_to_serving_input",
     "evaluate",
     "get_model_info",
+    "infer_pip_requirements",
     "infer_signature",
     "list_evaluators",
     "make_metric",
@@ -34,17 +35,22 @@ __all__ = [
     "set_model",
     "set_signature",
     "update_model_requirements",
+    "validate_schema",
+    "validate_serving_input",
 ]
 
 _NAMES = {
     "models.facts": "get_model_info set_signature update_model_requirements",
     "evaluation": """EvaluationArtifact EvaluationMetric EvaluationResult MetricThreshold evaluate list_evaluators
         make_metric""",
+    "models.enforce": "validate_schema",
+    "models.imports": "infer_pip_requirements",
     "serving.docker": "build_docker",
     "serving.files": "predict",
+    "serving.validation": "validate_serving_input",
 }
 _HOME = {name: f"runlore.{module}" for module, names in _NAMES.items() for name in names.split()}
-"""Names that are imported when they are first used; evaluations stand above models, which they load."""
+"""Names that are imported when they are first used; evaluations stand above models, which they load, and so does serving."""
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ def import_checkpoints(
 
     Nothing is copied: the models are external, and the tag `runlore.model.checkpoint` says where each one lies. They belong to
     `source_run_id` (by default the active run), and are named after their files: with `model_prefix` before, and with `_` in
-    place of the `. / : % ' "` that no name of a model has. A model that the experiment has under that name is answered as it is;
+    place of the `. / : % ' "` that no name of a model has. What the experiment has under that name is answered as it is;
     with `overwrite_checkpoints`, it is deleted and made anew. Files whose names begin with a dot are left out.
     """
     if not isinstance(checkpoint_path, str) or not checkpoint_path:

@@ -33,6 +33,11 @@ def enforce_schema(data: Any, schema: Schema | None) -> Any:
     return _table(data, schema)
 
 
+def validate_schema(data: Any, expected_schema: Schema) -> None:
+    """Raise `InvalidParameter`, saying what is missing or of another type, unless data fit a schema."""
+    enforce_schema(data, expected_schema)
+
+
 def enforce_params(params: dict[str, Any] | None, schema: ParamSchema | None) -> dict[str, Any] | None:
     """The given parameters over the signature's defaults. Raises `InvalidParameter` for names that the signature lacks."""
     if schema is None:

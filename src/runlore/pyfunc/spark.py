@@ -92,10 +92,11 @@ def _typed(predictions: Callable[[Iterator[Any]], Iterator[Any]]) -> Callable[..
     return predict
 
 
-def _table(batch: tuple[Any, ...], names: list[Any] | None) -> Any:
-    """One batch of columns as a table."""
+def _table(batch: Any, names: list[Any] | None) -> Any:
+    """One batch of columns as a table. Spark gives one column as it is, several as a tuple, a struct as a table."""
     import pandas as pd
 
+    batch = batch if isinstance(batch, tuple) else (batch,)
     if len(batch) == 1 and isinstance(batch[0], pd.DataFrame):
         return batch[0]
     if names is None or len(names) < len(batch):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, MissingDependency
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,18 @@ _PYTHON: dict[str, type] = {
     "string": str,
     "binary": bytes,
     "datetime": dt.date,
+}
+
+
+_SPARK = {
+    "boolean": "BooleanType",
+    "integer": "IntegerType",
+    "long": "LongType",
+    "float": "FloatType",
+    "double": "DoubleType",
+    "string": "StringType",
+    "binary": "BinaryType",
+    "datetime": "TimestampType",
 }
 
 
@@ -63,6 +75,24 @@ class DataType(Enum):
     def to_python(self) -> type:
         """The Python type of one of these."""
         return _PYTHON[self.name]
+
+    def to_spark(self) -> Any:
+        """The Spark type of one of these. Raises `MissingDependency` without pyspark."""
+        try:
+            from pyspark.sql import types
+        except ImportError:
+            raise MissingDependency("pyspark is not installed. hint: pip install pyspark") from None
+        return getattr(types, _SPARK[self.name])()
+
+    @classmethod
+    def get_spark_types(cls) -> list[Any]:
+        """The Spark type of every scalar type."""
+        return [kind.to_spark() for kind in cls]
+
+    @classmethod
+    def check_type(cls, data_type: DataType, value: object) -> bool:
+        """True when a value is of the Python or numpy type that stands for a scalar type."""
+        return is_scalar_of(value, data_type)
 
     @classmethod
     def all_types(cls) -> list[DataType]:

@@ -55,6 +55,11 @@ class ColSpec:
         """The column that a JSON form means."""
         return cls(type_from_dict(form), form.get("name"), form.get("required", True))
 
+    @classmethod
+    def from_json_dict(cls, **kwargs: Any) -> ColSpec:
+        """The column that the keys of a JSON form mean."""
+        return cls.from_dict(kwargs)
+
     def __repr__(self) -> str:
         name = "" if self.name is None else f"{self.name!r}: "
         return f"{name}{self.type!r} ({'required' if self.required else 'optional'})"
@@ -99,6 +104,11 @@ class TensorSpec:
             return cls(np.dtype(str(spec["dtype"])), tuple(int(size) for size in spec["shape"]), form.get("name"))
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidParameter(f"Not a tensor of a schema: {str(form)[:200]} ({error!r}).") from None
+
+    @classmethod
+    def from_json_dict(cls, **kwargs: Any) -> TensorSpec:
+        """The tensor that the keys of a JSON form mean."""
+        return cls.from_dict(kwargs)
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f"{self.name!r}: "
@@ -178,6 +188,17 @@ class Schema:
         if not all(isinstance(kind, DataType) for kind in self.input_types()):
             raise InvalidParameter(f"Not every column is a scalar: {self._inputs!r}.")
         return [getattr(kind, method)() for kind in self.input_types()]
+
+    def as_spark_schema(self) -> Any:
+        """A Spark schema of the columns. Raises `InvalidParameter` for tensors and for columns that are not scalar."""
+        if self.is_tensor_spec():
+            raise InvalidParameter("Tensors have no Spark schema.")
+        kinds = self._each("to_spark")
+        from pyspark.sql.types import StructField, StructType
+
+        names = [str(name) for name in self.input_names()]
+        fields = zip(names, kinds, self._inputs, strict=True)
+        return StructType([StructField(name, kind, not item.required) for name, kind, item in fields])
 
     def to_dict(self) -> list[dict[str, Any]]:
         """The JSON form as Python values."""
@@ -277,6 +298,23 @@ class ParamSpec:
         if not isinstance(kind, DataType | Object):
             raise InvalidParameter(f"The parameter {form['name']!r} can not have the type {kind!r}.")
         return cls(str(form["name"]), kind, form["default"], form.get("shape"))
+
+    @classmethod
+    def from_json_dict(cls, **kwargs: Any) -> ParamSpec:
+        """The parameter that the keys of a JSON form mean."""
+        return cls.from_dict(kwargs)
+
+    @classmethod
+    def validate_param_spec(cls, value: Any, param_spec: ParamSpec) -> Any:
+        """The value as the parameter's own type. Raises `InvalidParameter` for another type or shape."""
+        return param_spec.validate(value)
+
+    @classmethod
+    def validate_type_and_shape(
+        cls, spec: str, value: Any, value_type: DataType | Object, shape: tuple[int, ...] | None
+    ) -> Any:
+        """The value as this type; `spec` names the parameter in errors. Raises `InvalidParameter` for another type or shape."""
+        return None if value is None else cls(spec, value_type, value, shape).default
 
     def __repr__(self) -> str:
         shape = "" if self.shape is None else f" (shape: {self.shape})"
