@@ -12,7 +12,8 @@ import pytest
 from tests.server.live import House
 from tests.server.wire import API, FILES
 
-from runlore.server import artifacts, protocol
+from runlore.server import artifacts
+from runlore.web import protocol
 
 BEFORE_TIME_IS_UP, AFTER = 20.0, 31.0
 
