@@ -49,6 +49,7 @@ RANKS: list[tuple[str, ...]] = [
         "xgboost",
     ),
     ("tensorflow",),
+    ("shap",),
     ("frameworks",),
     ("serving",),
     ("deployments",),

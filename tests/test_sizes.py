@@ -29,6 +29,7 @@ MLFLOW_SHAPED = (
     "onnx.py",
     "prophet.py",
     "pmdarima.py",
+    "shap.py",
     "h2o.py",
     "pytorch.py",
     "keras.py",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         pyfunc,
         pytorch,
         sentence_transformers,
+        shap,
         sklearn,
         spacy,
         statsmodels,
@@ -148,7 +149,7 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "h2o",
     "keras", "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch",
-    "sentence_transformers", "sklearn", "spacy", "statsmodels", "system_metrics", "tensorflow", "tracking",
+    "sentence_transformers", "shap", "sklearn", "spacy", "statsmodels", "system_metrics", "tensorflow", "tracking",
     "transformers", "types", "xgboost",
 )  # fmt: skip
 
@@ -297,6 +298,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "shap",
     "sklearn",
     "spacy",
     "start_run",

@@ -6,13 +6,14 @@ import inspect
 from typing import Any
 
 from runlore.autologging.boosting import BoostingWatcher, LogModel, Predict, Training
-from runlore.autologging.inputs import described, sample_of
+from runlore.autologging.inputs import Origins, described
 from runlore.autologging.patch import patch
 from runlore.autologging.session import Options
 from runlore.data import Dataset
 
 BEFORE_STOPPING = 15
 """LightGBM's callbacks run in the order of such numbers; early stopping has 30 and ends the iteration."""
+_origins = Origins()
 
 
 class LightgbmWatcher(BoostingWatcher):
@@ -33,12 +34,13 @@ class LightgbmWatcher(BoostingWatcher):
         return [("dataset", given["train_set"]), *zip(names, sets, strict=False)]
 
     def sample(self, data: Any) -> Any:
-        """Of what a data set was made of; LightGBM lets go of that when a training begins."""
-        return sample_of(data.data)
+        """Of what a data set was made of; LightGBM lets go of that when a training begins, so a second one finds it here."""
+        _origins.remember(data, data.data)
+        return _origins.sample(data)
 
     def dataset(self, data: Any, name: str) -> Dataset | None:
         """See `BoostingWatcher`."""
-        return described(data.data, data.label, name)
+        return described(_origins.of(data) if data.data is None else data.data, data.label, name)
 
     def callbacks(self, training: Training, given: list[Any]) -> list[Any]:
         """See `BoostingWatcher`."""

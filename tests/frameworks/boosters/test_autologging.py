@@ -168,6 +168,17 @@ def test_an_estimator_of_lightgbm_and_names_of_metrics() -> None:
     assert loaded.predict(IRIS) == pytest.approx(model.predict(IRIS))
 
 
+def test_data_of_lightgbm_that_is_used_twice() -> None:
+    """After its first training LightGBM has let go of the table."""
+    runlore.lightgbm.autolog()
+    data = lightgbm.Dataset(X, label=y)
+    for _ in range(2):
+        lightgbm.train(SMALL, data, 2)
+    assert [datasets(run) for run in runs()] == [[("dataset", "train")]] * 2
+    for run in runs():
+        assert runlore.models.get_model_info(f"runs:/{run.info.run_id}/model").signature is not None
+
+
 # -- statsmodels ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("mlflow", reason="`make test-frameworks` installs it in .venvs/boosters")
 
-FRAMEWORKS = ("catboost", "h2o", "lightgbm", "onnx", "pmdarima", "prophet", "statsmodels", "xgboost")
+FRAMEWORKS = ("catboost", "h2o", "lightgbm", "onnx", "pmdarima", "prophet", "shap", "statsmodels", "xgboost")
 OURS = {"allow_pickle", "trusted"}
 """Parameters of Runlore's own, by keyword alone: the caller's consent."""
 
