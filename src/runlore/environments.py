@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,23 @@ def _lock_on_windows(descriptor: int) -> None:
             return
         except OSError:
             time.sleep(0.2)
+
+
+def differences(specification: Specification) -> list[str]:
+    """Which pinned requirements are not met here: `scikit-learn==1.7.2 (here: 1.9.1)`, `(not here)`."""
+    found = []
+    for text in specification.requirements:
+        name, pin, wanted = text.partition(";")[0].partition("==")
+        if not pin or "," in wanted or "*" in wanted:
+            continue
+        try:
+            here = metadata.version(name.partition("[")[0])
+        except metadata.PackageNotFoundError:
+            found.append(f"{text} (not here)")
+            continue
+        if here.partition("+")[0] != wanted.partition("+")[0]:
+            found.append(f"{text} (here: {here})")
+    return found
 
 
 def distribution_name(requirement: str) -> str:

@@ -6,12 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from runlore.environments import Specification, environments_directory, prepare, read_specification
+import runlore.pyfunc
+from runlore.environments import (
+    Specification,
+    differences,
+    environments_directory,
+    pack_environment,
+    prepare,
+    read_specification,
+)
 from runlore.exceptions import InvalidParameter, InvalidState, NotFound
 from runlore.settings import settings
 
@@ -67,6 +77,13 @@ def test_overrides_take_the_place_of_the_same_distribution() -> None:
     assert found.completed("Pandas>=2", "scipy").requirements == (*found.requirements, "scipy")
 
 
+def test_what_is_other_than_it_was_is_named() -> None:
+    here = metadata.version("numpy")
+    absent = "nothing-real==1; python_version>'3'"
+    wanted = Specification(None, ("numpy==0.1", f"numpy=={here}+cpu", "numpy>=1", "numpy==1.*", absent))
+    assert differences(wanted) == [f"numpy==0.1 (here: {here})", f"{absent} (not here)"]
+
+
 def test_local_is_the_interpreter_that_runs() -> None:
     assert str(prepare(Specification("2.7", ("nothing-real",)), "local").python) == sys.executable
 
@@ -83,7 +100,7 @@ def test_managers_that_are_not_there_are_refused_with_a_way_out() -> None:
 @needs_uv
 def test_processes_that_want_the_same_environment_make_it_once(place: Path) -> None:
     program = (
-        "from runlore.environments import Specification, prepare\n"
+        "from runlore.environments import Specification, differences, prepare\n"
         "print(prepare(Specification(None, ('iniconfig',)), 'uv', with_runlore=False, tell=print).python)"
     )
 
@@ -117,6 +134,18 @@ def test_one_that_was_left_half_made_is_made_again(place: Path) -> None:
     variables = first.variables()
     assert variables["PATH"].split(os.pathsep)[0] == str(first.python.parent)
     assert "PYTHONHOME" not in variables
+
+
+@needs_uv
+def test_an_environment_can_be_taken_along(tmp_path: Path) -> None:
+    packed = pack_environment(prepare(Specification(None, ("iniconfig",)), "uv", with_runlore=False), tmp_path / "packed")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "elsewhere", filter="fully_trusted")
+    (python,) = (tmp_path / "elsewhere").glob("*/bin/python")
+    subprocess.run([python, "-c", "import iniconfig"], check=True)
+    runlore.pyfunc.save_model(tmp_path / "model", python_model=lambda model_input: model_input)
+    with pytest.raises(InvalidParameter, match="can not be packed"):
+        runlore.pyfunc.build_model_env(tmp_path / "model", tmp_path, "local")
 
 
 def test_environments_are_kept_in_the_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,9 +118,9 @@ def _registered(store: Store, query: str, most: int) -> list[RegisteredModel]:
 def _versions(store: Store, name: str) -> list[ModelVersion]:
     found: list[ModelVersion] = []
     token: Any = ""
-    quoted = name.replace("'", "''")
+    quote = '"' if "'" in name else "'"
     while token is not None:
-        page = store.call(SearchModelVersions(filter=f"name = '{quoted}'", max_results=_PAGE, page_token=token))
+        page = store.call(SearchModelVersions(filter=f"name = {quote}{name}{quote}", max_results=_PAGE, page_token=token))
         found += page.model_versions
         token = page.next_page_token or None
     return sorted(found, key=lambda version: -int(version.version))

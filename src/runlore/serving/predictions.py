@@ -25,6 +25,8 @@ from runlore.serving.outputs import encode
 
 _log = logging.getLogger("runlore.serving")
 
+LEAVE_SECONDS = 5.0
+"""How long `close` waits for predictions that nobody waits for any more."""
 SAID = 300
 """Characters of a model's own error that its client sees."""
 _OF_THE_DATA = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
@@ -151,12 +153,13 @@ class Predictions:
             self._changed.notify()
 
     def close(self) -> None:
-        """Finish what waits, and end the threads. Twice is harmless."""
+        """Finish what waits, and end the threads; one that a model holds for more than 5 s is left. Twice is harmless."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        deadline = time.monotonic() + LEAVE_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- in a thread ------------------------------------------------------------------------------------------------------
 

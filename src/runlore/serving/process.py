@@ -17,7 +17,8 @@ from types import FrameType
 
 import msgspec
 
-from runlore.environments import LOCAL, Environment, prepare, read_specification
+from runlore.environments import LOCAL, Environment, differences, prepare, read_specification
+from runlore.exceptions import InvalidParameter, NotFound
 from runlore.models.flavor import fetch
 from runlore.models.model import Model
 from runlore.models.trust import Consent, LocalModel
@@ -104,7 +105,7 @@ def serve(options: Options, tell: Tell) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     local = fetch(options.model_uri, consent=options.consent)
     local.model.flavor(FLAVOR_NAME)
-    environment = environment_of(local, options.env_manager, tell)
+    environment = environment_of(local, options.env_manager, (lambda line: None) if options.parent else tell)
     several = options.workers > 1 and sys.platform == "linux"
     if environment.root is not None or (several and str(local.path) != options.model_uri):
         # Processes of one server are forked, which wants a process without threads: fetching may have started some.
@@ -124,6 +125,9 @@ def serve(options: Options, tell: Tell) -> int:
 def environment_of(local: LocalModel, env_manager: str | None, tell: Tell, overrides: list[str] | None = None) -> Environment:
     """The environment that a model asks for, with what predicting needs beside it. The local one is as it is."""
     if env_manager == LOCAL:
+        with suppress(NotFound, InvalidParameter):
+            if other := differences(read_specification(local.path)):
+                tell(f"The model was made with other versions: {', '.join(other)}. hint: --env-manager uv")
         return Environment(None, Path(sys.executable))
     wanted = read_specification(local.path).overridden(overrides)
     return prepare(wanted.completed("pandas>=2.1"), env_manager, tell=tell)
