@@ -218,3 +218,21 @@ def test_sync_asks_a_server_that_is_gone_once(surroundings: Path, tmp_path: Path
     assert done.stderr.count("No answer from") == 1, "what is wrong is said once"
     assert "3 journals still to deliver" in done.stderr
     assert sync()["waiting"] == 0
+
+
+def test_the_spool_of_a_released_version_is_accepted(surroundings: Path, server: str) -> None:
+    """Of version 0.1.0, killed offline: an experiment and a run that were made there, params, points, a tag."""
+    shutil.unpack_archive(Path(__file__).with_name("released") / "0.1.0.tar.xz", surroundings)
+    for _ in range(2):
+        sync("--to", server)
+        client = RunloreClient(server)
+        run = client.get_run("f8156123f0c34d9ea5cad8b67f1705e2")
+        experiment = client.get_experiment_by_name("released")
+        assert experiment is not None
+        assert (run.info.experiment_id, run.info.run_name) == (experiment.experiment_id, "of 0.1.0")
+        assert (run.data.params, run.data.tags["t"]) == ({"lr": "0.1", "long": "x" * 7_000}, "1")
+        points = client.get_metric_history(run.info.run_id, "loss")
+        assert [(point.step, point.timestamp, point.value) for point in points] == [(n, n, n * 0.5) for n in range(300)]
+        assert (len(client.get_metric_history(run.info.run_id, "acc")), run.data.metrics["no step"]) == (300, 1.0)
+        assert run.data.metrics["batch"] == 2.0
+        close_stores()

@@ -11,10 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from runlore.api.resume import Resumed, ResumeRun
-from runlore.exceptions import InvalidParameter
+from runlore.api.runs import GetRun
+from runlore.entities import LifecycleStage, Run
+from runlore.exceptions import InvalidParameter, Unavailable
 from runlore.settings import read_settings
 from runlore.spool.places import claimed, is_gone, writers
-from runlore.spool.sessions import Session
+from runlore.spool.sessions import Session, present_generation
 from runlore.store.base import Store
 
 CHOICES = ("replace", "append")
@@ -42,6 +44,23 @@ def by_locks(place: Path, but: str) -> tuple[list[str], list[str]]:
         if claim is not None:
             claim.release(remove=True)
     return gone, living
+
+
+def meet(store: Store, run_id: str) -> tuple[Run | None, Session | None]:
+    """What a store says of a run that this process is about to log to, and the session in which it does, where the run was
+    resumed. While the store does not answer nothing is known; the session's generation is asked for at delivery. Raises
+    `NotFound`, and `InvalidParameter` for a run that takes no data.
+    """
+    try:
+        run = store.call(GetRun(run_id=run_id)).run
+        generation = present_generation(store, run_id)
+    except Unavailable:
+        return None, Session(run_id, uuid4().hex, None, resumes=False, replaces=False)
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
+        raise InvalidParameter(
+            f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
+        )
+    return run, Session(run_id, uuid4().hex, generation, replaces=False) if generation else None
 
 
 def ask(store: Store, place: Path, writer_id: str, run_id: str) -> tuple[Resumed, Session]:

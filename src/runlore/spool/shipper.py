@@ -168,8 +168,8 @@ class Shipper:
             end = self._journal.next_seq
             records = self._journal.read()
             if not records:
-                self.arrived = max(self.arrived, end)  # the last ones may have been dropped
                 self._tell_of_dropped()
+                self.arrived = max(self.arrived, end)  # the last ones may have been dropped
                 return False
             self._outbox.extend(in_parcels(records))
             self._next = records[-1].seq + 1

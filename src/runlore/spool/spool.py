@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from runlore.api.experiments import CreateExperiment
 from runlore.api.metrics import LogMetric
@@ -22,12 +21,11 @@ from runlore.api.operation import Operation, validated
 from runlore.api.resume import Resumed
 from runlore.api.runs import (
     CreateRun,
-    GetRun,
     LogBatch,
     LogParam,
     UpdateRun,
 )
-from runlore.entities import Empty, LifecycleStage, Run
+from runlore.entities import Empty, Run
 from runlore.exceptions import EndpointNotFound, InvalidParameter, RunloreError, Unavailable
 from runlore.spool import resuming
 from runlore.spool.delivery import Delivery
@@ -39,7 +37,7 @@ from runlore.spool.offline import MADE_HERE, Offline
 from runlore.spool.overflow import MOST_BYTES
 from runlore.spool.places import Claim, new_writer, spool_of
 from runlore.spool.records import POINTS, as_batch, can_be_recorded, encode, encode_operation
-from runlore.spool.sessions import Session, present_generation
+from runlore.spool.sessions import Session
 from runlore.spool.shipper import Shipper
 from runlore.store.base import Store
 from runlore.store.sql.tags import checked_name
@@ -102,7 +100,7 @@ class Spool:
         self._one_sweep, self._one_resumes = threading.Lock(), threading.Lock()
         self._delivery = Delivery(store, self.writer_id, place)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
-        self._store = patient_store
+        self._store, self._quick_store = patient_store, store
         self._lines: dict[str, Line] = {}
         self._sessions: set[str] = set()
         self.names: set[str] = set()
@@ -179,23 +177,19 @@ class Spool:
     # -- runs ---------------------------------------------------------------------------------------------------------------
 
     def _meet(self, run_id: str) -> Line:
-        """Make sure that a run takes data before anything is accepted for it. Raises what the store says to it."""
-        run = self._store().call(GetRun(run_id=run_id)).run
-        if run.info.lifecycle_stage == LifecycleStage.DELETED:
-            raise InvalidParameter(
-                f"The run {run_id} must be in the 'active' state. Current state is deleted. Restore it to write to it."
-            )
-        line = self._learn(run_id, run)
-        generation = 0 if run_id in self._sessions else present_generation(self._store(), run_id)
-        return self._enter(Session(run_id, uuid4().hex, generation, replaces=False)) if generation else line
+        """Make sure that a run takes data before anything is accepted for it, unless the store does not answer. Raises what the
+        store says to it."""
+        run, session = resuming.meet(self._quick_store(), run_id)
+        line = self._learn(run_id, run.data.params if run else None)
+        return self._enter(session, line.params) if session and run_id not in self._sessions else line
 
-    def _enter(self, session: Session) -> Line:
+    def _enter(self, session: Session, params: dict[str, str] | None) -> Line:
         """What follows for a run belongs to a session."""
         self._append(*encode_operation(session), session.run_id, 0)
         self._sessions.add(session.run_id)
         if (before := self._lines.pop(session.run_id, None)) is not None:
             before.names.clear()
-        line = self._lines[session.run_id] = Line(session.run_id, self._append, {})  # params that were set before may change
+        line = self._lines[session.run_id] = Line(session.run_id, self._append, params)
         return line
 
     def resume(self, run_id: str) -> Resumed:
@@ -210,7 +204,7 @@ class Spool:
     def _resume(self, run_id: str) -> Resumed:
         if self._is_away() or run_id in self._unmade_runs():
             session = resuming.offline(self._here.journals_of(run_id), run_id)
-            self._enter(session)
+            self._enter(session, {})
             return Resumed(resumed=session.resumes)
         self.flush(READ_SECONDS)
         self._deliver_left_behind()
@@ -219,19 +213,19 @@ class Spool:
         except EndpointNotFound:  # MLflow's server
             return Resumed(resumed=False)
         if reply.generation:
-            self._enter(session)
+            self._enter(session, {})  # params that were set before may change
         return reply
 
     def known_here(self, run_id: str) -> Run:
         """What this spool knows of a run while no store is asked. It is taken for one that is there."""
         run = self._here.adopted(run_id)
-        self._learn(run_id, run)
+        self._learn(run_id, run.data.params)
         return run
 
-    def _learn(self, run_id: str, run: Run) -> Line:
+    def _learn(self, run_id: str, params: dict[str, str] | None) -> Line:
         while len(self._lines) >= MOST_RUNS:
             self._lines.pop(next(iter(self._lines))).names.clear()
-        line = self._lines[run_id] = Line(run_id, self._append, run.data.params)
+        line = self._lines[run_id] = Line(run_id, self._append, params)
         return line
 
     def _forget_runs(self) -> None:
@@ -246,7 +240,8 @@ class Spool:
 
     def _params(self, run_id: str, line: Line) -> dict[str, str]:
         if line.params is None:
-            line.params = self._store().call(GetRun(run_id=run_id)).run.data.params
+            run, _ = resuming.meet(self._quick_store(), run_id)
+            line.params = run.data.params if run else {}
         return line.params
 
     def keep_alive(self, run_id: str) -> None:
@@ -289,7 +284,7 @@ class Spool:
             return self._answer_here(operation)  # type: ignore[no-any-return]
         if isinstance(operation, CreateRun):
             run: Run = reply.run  # type: ignore[attr-defined]
-            self._learn(run.info.run_id, run)
+            self._learn(run.info.run_id, run.data.params)
             self._shipper.alive_runs.made(run.info)
         elif operation.route.needs.right == "manage":
             self._forget_runs()  # they may be in the trash now
@@ -324,7 +319,7 @@ class Spool:
         if isinstance(operation, CreateRun):
             self._append(*encode_operation(operation), operation.client_run_id or "", 1)
             reply = self._here.made(operation)
-            self._learn(reply.run.info.run_id, reply.run)
+            self._learn(reply.run.info.run_id, reply.run.data.params)
             return reply
         if isinstance(operation, MADE_HERE):
             return self._here.experiment(operation)
