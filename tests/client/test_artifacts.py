@@ -104,7 +104,7 @@ def _is_default(client: RunloreClient) -> bool:
 def test_images_by_key_and_step(client: RunloreClient, run_id: str) -> None:
     client.log_image(run_id, numpy.zeros((600, 300), dtype=numpy.uint8), key="val/preds", step=7, timestamp=42)
     names = sorted(path.removeprefix("images/") for path in paths(client, run_id, "images"))
-    assert [name.startswith("val#preds+step+7+timestamp+42+") for name in names] == [True, True]
+    assert [name.startswith("val~preds+step+7+timestamp+42+") for name in names] == [True, True]
     assert [name.endswith(suffix) for name, suffix in zip(names, ["+compressed.webp", ".png"], strict=True)] == [True, True]
     assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
     with pytest.raises(InvalidParameter, match="either"):

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import io
 import json
+import re
 import wave
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ import polars
 import pytest
 from PIL import Image
 
+import runlore
 from runlore.client import RunloreClient
 from runlore.client.params import flat_params
 from runlore.exceptions import InvalidParameter
@@ -33,7 +35,7 @@ def test_sounds(client: RunloreClient, run_id: str, tmp_path: Path) -> None:
     tone = numpy.sin(numpy.linspace(0, 100, 800))
     client.log_audio(run_id, tone, "val/tone", step=3, sample_rate=8_000, timestamp=42)
     [path] = files(client, run_id, "audio")
-    assert path.startswith("audio/val#tone+step+3+timestamp+42+")
+    assert path.startswith("audio/val~tone+step+3+timestamp+42+")
     with wave.open(io.BytesIO(content(client, run_id, path))) as sound:
         assert (sound.getframerate(), sound.getnframes(), sound.getnchannels()) == (8_000, 800, 1)
         samples = numpy.frombuffer(sound.readframes(800), "<i2")
@@ -123,3 +125,22 @@ def test_nested_params(params: Any, flat: dict[str, Any]) -> None:
 def test_params_that_get_one_name_are_refused() -> None:
     with pytest.raises(InvalidParameter, match=r"Two values have the name 'a\.b'"):
         flat_params({"a.b": 1, "a": {"b": 2}})
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_images_in_tables_are_files_that_cells_name(
+    client: RunloreClient, experiment: str, run_id: str, as_frame: bool
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    pixels = numpy.zeros((600, 300, 3), dtype=numpy.uint8)
+    data: Any = {"word": ["a", "b"], "picture": [runlore.Image(pixels), runlore.Image(pixels).to_pil()]}
+    client.log_table(run_id, pandas.DataFrame(data) if as_frame else data, "out/seen.json")
+    client.log_table(run_id, {"word": "c", "picture": runlore.Image(pixels)}, "out/seen.json")
+    table = client.load_table(experiment, "out/seen.json", [run_id])
+    runlore.set_tracking_uri(client.tracking_uri)
+    assert list(table["word"]) == ["a", "b", "c"]
+    for cell in table["picture"]:
+        assert cell["type"] == "image"
+        assert re.fullmatch(r"table_images/out/seen/[0-9a-f-]{36}\.png", cell["filepath"])
+        assert runlore.artifacts.load_image(f"runs:/{run_id}/{cell['filepath']}").size == (300, 600)
+        assert runlore.artifacts.load_image(f"runs:/{run_id}/{cell['compressed_filepath']}").size == (128, 256)

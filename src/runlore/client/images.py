@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -73,15 +74,21 @@ class ImagesClient(MediaClient):
             raise InvalidParameter("Give log_image either `artifact_file`, or `key` (and `step`), and not both.")
         picture = pillow_image(image)
         if artifact_file is not None:
-            self._write(run_id, artifact_file, _encoded(picture, PurePosixPath(artifact_file).suffix.lstrip(".") or "png"))
+            self._write(run_id, artifact_file, encoded_image(picture, PurePosixPath(artifact_file).suffix.lstrip(".") or "png"))
             return None
         stem = media_stem("images", str(key), step, timestamp)
         thumbnail = picture.copy()
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        self._write(run_id, f"{stem}.png", _encoded(picture, "png"))
-        self._write(run_id, f"{stem}+compressed.webp", _encoded(thumbnail, "webp"))
+        self._write(run_id, f"{stem}.png", encoded_image(picture, "png"))
+        self._write(run_id, f"{stem}+compressed.webp", encoded_image(thumbnail, "webp"))
         done = self._log([SetTag(run_id=run_id, key=LOGGED_IMAGES_TAG, value="True")], True)
         return done if synchronous is not False else RunOperations()
+
+
+def is_image(value: Any) -> bool:
+    """True for pillow's images and ours; pillow is not imported to find out."""
+    pillow = sys.modules.get("PIL.Image")
+    return isinstance(value, Image) or (pillow is not None and isinstance(value, pillow.Image))
 
 
 def pillow_image(image: Any) -> Any:
@@ -121,7 +128,8 @@ def _pixels(image: Any) -> Any:
     return array.astype(numpy.uint8) if top == 255 else (array * 255 + 0.5).astype(numpy.uint8)
 
 
-def _encoded(picture: Any, suffix: str) -> bytes:
+def encoded_image(picture: Any, suffix: str) -> bytes:
+    """A pillow image as the content of a file with this suffix."""
     buffer = io.BytesIO()
     name = {"jpg": "jpeg", "tif": "tiff"}.get(suffix.lower(), suffix.lower())
     try:

@@ -85,13 +85,16 @@ class MediaClient(ArtifactsClient):
 
 
 def media_stem(folder: str, key: str, step: Any, timestamp: Any) -> str:
-    """The name, without suffix, of a file that belongs to a key and a step: MLflow's naming of images."""
+    """The name, without suffix, of a file that belongs to a key and a step: MLflow's naming of images.
+
+    Slashes become `~`, as in MLflow 3: the `#` of earlier versions makes MLflow's clients refuse the whole folder.
+    """
     if not _KEY.fullmatch(str(key)):
         raise InvalidParameter(
             f"Invalid key {key!r}. It may contain letters, digits, underscores, dashes, periods, spaces and slashes."
         )
     time = now() if timestamp is None else step_number(timestamp, "timestamp")
-    return f"{folder}/{str(key).replace('/', '#')}+step+{step_number(step)}+timestamp+{time}+{uuid.uuid4()}"
+    return f"{folder}/{str(key).replace('/', '~')}+step+{step_number(step)}+timestamp+{time}+{uuid.uuid4()}"
 
 
 def array(values: Any) -> Any:

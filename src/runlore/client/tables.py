@@ -6,12 +6,14 @@ import io
 import json
 import math
 import sys
+import uuid
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from runlore.api.runs import GetRun, SearchRuns, SetTag
 from runlore.client.artifacts import ArtifactsClient, plain_value
+from runlore.client.images import THUMBNAIL_SIDE, encoded_image, is_image, pillow_image
 from runlore.entities import Run
 from runlore.exceptions import InvalidParameter, MissingDependency, NotFound
 
@@ -28,9 +30,11 @@ class TablesClient(ArtifactsClient):
         """Store a table; rows are added to a table of that name which is already there.
 
         `data` is a pandas or polars frame, or a dictionary of columns; a dictionary of single values is one row. Columns that
-        only some rows have are empty in the others. Adding rows writes the file anew: log many rows at a time.
+        only some rows have are empty in the others. Adding rows writes the file anew: log many rows at a time. Images in cells
+        (of pillow, or `Image`) become files of their own below `table_images/`, which the cells name, as in MLflow.
         """
         suffix = _suffix(artifact_file)
+        data = self._without_images(run_id, data, artifact_file)
         earlier = self._raw_table(run_id, artifact_file) if self._has_table(run_id, artifact_file) else None
         self._write(run_id, artifact_file, _json(data, earlier) if suffix == ".json" else _parquet(data, earlier))
         self._note_table(run_id, artifact_file)
@@ -60,6 +64,38 @@ class TablesClient(ArtifactsClient):
         if not tables:
             raise NotFound(f"No runs found with the corresponding table artifact {artifact_file!r}.")
         return pd.concat(tables, ignore_index=True)
+
+    def _without_images(self, run_id: str, data: Any, artifact_file: str) -> Any:
+        """The table with the names of files in the place of images, which are stored."""
+
+        def cell(value: Any) -> Any:
+            return self._stored_image(run_id, value, artifact_file) if is_image(value) else value
+
+        kind = _kind(data)
+        if kind == "columns":
+            return {
+                name: [cell(value) for value in column] if isinstance(column, list | tuple) else cell(column)
+                for name, column in data.items()
+            }
+        if kind == "pandas":
+            objects = [place for place, dtype in enumerate(data.dtypes) if dtype.kind == "O"]
+            places = [place for place in objects if any(map(is_image, data.iloc[:, place]))]
+            if places:
+                data = data.copy(deep=False)
+                for place in places:
+                    data.isetitem(place, [cell(value) for value in data.iloc[:, place]])
+        return data
+
+    def _stored_image(self, run_id: str, image: Any, artifact_file: str) -> dict[str, str]:
+        """Store an image of a table; gives the cell that names it, in MLflow's form."""
+        picture = pillow_image(image)
+        thumbnail = picture.copy()
+        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        stem = f"table_images/{PurePosixPath(artifact_file).with_suffix('')}/{uuid.uuid4()}"
+        names = {"filepath": f"{stem}.png", "compressed_filepath": f"{stem}.webp"}
+        self._write(run_id, names["filepath"], encoded_image(picture, "png"))
+        self._write(run_id, names["compressed_filepath"], encoded_image(thumbnail, "webp"))
+        return {"type": "image", **names}
 
     def _table(self, run_id: str, artifact_file: str) -> Any:
         pd = pandas_module("load_table")
@@ -138,13 +174,18 @@ def _columns(data: Any) -> dict[str, list[Any]]:
         split = json.loads(data.to_json(orient="split", index=False, date_format="iso", default_handler=str))
         return {str(name): [row[place] for row in split["data"]] for place, name in enumerate(split["columns"])}
     named = data.to_dict(as_series=False) if kind == "polars" else data
-    if all(not hasattr(value, "__len__") or isinstance(value, str) for value in named.values()):
+    if not any(map(_is_list, named.values())):
         named = {name: [value] for name, value in named.items()}
     columns = {str(name): [_cell(value) for value in values] for name, values in named.items()}
     if len({len(values) for values in columns.values()}) > 1:
         lengths = ", ".join(f"{name!r}: {len(values)}" for name, values in columns.items())
         raise InvalidParameter(f"The columns of a table have the same length; these have {lengths}.")
     return columns
+
+
+def _is_list(column: Any) -> bool:
+    """Whether a column is many values: not a text, an image, or a single one."""
+    return hasattr(column, "__len__") and not isinstance(column, str | dict) and not is_image(column)
 
 
 def _cell(value: Any) -> Any:
