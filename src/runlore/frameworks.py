@@ -14,7 +14,7 @@ FRAMEWORKS = {
     "pytorch": "lightning pytorch_lightning",
     "sklearn": "sklearn",
     "statsmodels": "statsmodels",
-    "transformers": "transformers",
+    "transformers": "transformers.trainer",
     "xgboost": "xgboost",
 }
 """Runlore's module -> the library whose import it waits for, or several."""

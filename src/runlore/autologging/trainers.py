@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from runlore.autologging.patch import Watcher, guarded, patch
+from runlore.autologging.patch import Watcher, guarded, patch, when_imported
 from runlore.autologging.session import Options, Session
 from runlore.client.base import MAX_PARAM
 from runlore.entities import RunStatus
 from runlore.fluent.logging import log_metrics, log_params
+
+MODULE = "transformers.trainer"
 
 LogModel = Callable[[Any], Any]
 
@@ -76,7 +79,5 @@ def _params(trainer: Any) -> dict[str, str]:
 
 
 def watch_trainers(watcher: TrainWatcher) -> None:
-    """Look on at all trainers."""
-    from transformers import Trainer
-
-    patch(Trainer, "train", watcher)
+    """Look on at all trainers: now, or as soon as their module is imported, which brings torch and costs seconds."""
+    when_imported(MODULE, lambda: patch(sys.modules[MODULE].Trainer, "train", watcher))
