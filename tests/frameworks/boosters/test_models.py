@@ -16,7 +16,8 @@ from tests.frameworks.boosters.zoo import MAKERS, PATIENTS, PROGRESS, Kept, kept
 import runlore
 from runlore.exceptions import InvalidParameter, Untrusted
 
-for library in ("xgboost", "lightgbm", "statsmodels", "onnxruntime", "pmdarima"):
+xgboost = pytest.importorskip("xgboost", reason="`make test-frameworks` installs it in .venvs/boosters")
+for library in ("lightgbm", "statsmodels", "onnxruntime", "pmdarima"):
     pytest.importorskip(library, reason="`make test-frameworks` installs it in .venvs/boosters")
 
 
@@ -71,13 +72,14 @@ def _logged(one: Kept) -> str:
     return str(info.model_uri)
 
 
-def test_predictions_are_the_librarys_own(tmp_path: Path) -> None:
-    """Bit for bit, after a round trip through the library's own file."""
-    for name in ("xgboost_classifier", "lightgbm_booster", "lightgbm_classifier", "catboost_classifier", "statsmodels_ols"):
-        one = kept(name)
-        ours(one).save_model(one.model, tmp_path / name)
-        found = runlore.pyfunc.load_model(tmp_path / name).predict(one.data)
-        assert plain(found) == plain(one.model.predict(one.data)), name
+def test_predictions_are_the_librarys_own(one: Kept, tmp_path: Path) -> None:
+    """After a round trip through the library's own file."""
+    if not hasattr(one.model, "predict") or one.framework in ("pmdarima", "prophet") or "start" in one.data:
+        pytest.skip("its predictions are asked for in another form")
+    data = xgboost.DMatrix(one.data) if isinstance(one.model, xgboost.Booster) else one.data
+    ours(one).save_model(one.model, tmp_path / "model")
+    found = runlore.pyfunc.load_model(tmp_path / "model").predict(one.data)
+    assert plain(found) == plain(one.model.predict(data))
 
 
 def test_data_is_held_against_the_signature() -> None:
