@@ -164,6 +164,8 @@ def test_a_process_that_goes_on_begins_a_session_of_its_own() -> None:
 def test_a_forked_child_prints_and_ends_as_ever() -> None:
     done = program(
         """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 says that there are threads
 run = runlore.start_run()
 print(run.info.run_id, flush=True)
 if (child := os.fork()) == 0:
