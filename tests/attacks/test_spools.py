@@ -121,6 +121,26 @@ def test_a_server_does_not_choose_which_files_are_uploaded_and_removed(hostile: 
     assert len(list(tmp_path.rglob("thesis.txt"))) == 2
 
 
+def test_a_spool_from_elsewhere_does_not_choose_which_files_of_this_user_are_sent(hostile: Hostile, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("years of work")
+    waiting = tmp_path / "project" / "spool" / "files" / RUN
+    (waiting / "artifacts").mkdir(parents=True)
+    (waiting / "artifacts" / "link").symlink_to(victim)
+    (waiting / "artifacts" / "directory").symlink_to(tmp_path)
+    (waiting / "store").write_text(hostile.url)
+    (waiting / "references").mkdir()
+    kind = victim.stat()
+    reference = {"path": "f", "local": str(victim), "size": kind.st_size, "mtime_ns": kind.st_mtime_ns}
+    (waiting / "references" / "0.json").write_bytes(msgspec.json.encode(reference))
+    hostile.run_id = RUN
+    environment = {"RUNLORE_SPOOL_DIR": str(tmp_path / "own"), "RUNLORE_TRACKING_URI": hostile.url}
+    sync(tmp_path / "project" / "spool", environment=environment)
+    assert hostile.asked
+    assert not [body for _, _, body in hostile.asked if b"years of work" in body]
+    assert victim.read_text() == "years of work"
+
+
 def test_files_that_wait_arrive_at_an_honest_server(hostile: Hostile, tmp_path: Path) -> None:
     environment = {"RUNLORE_SPOOL_DIR": str(tmp_path), "RUNLORE_TRACKING_URI": hostile.url}
     subprocess.run([sys.executable, "-c", OFFLINE], env=os.environ | environment | {"RUNLORE_OFFLINE": "1"}, check=True)
