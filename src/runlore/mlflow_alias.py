@@ -35,6 +35,8 @@ ALIAS = "mlflow"
 _ELSEWHERE = {
     "mlflow.client": "runlore.client",
     "mlflow.models.evaluation": "runlore.evaluation",
+    "mlflow.models.evaluation.artifacts": "runlore.evaluation.artifacts",
+    "mlflow.models.evaluation.base": "runlore.evaluation",
     "mlflow.models.evaluation.validation": "runlore.evaluation.validation",
     "mlflow.models.model": "runlore.models.model",
     "mlflow.entities.model_registry": "runlore.entities.registry",

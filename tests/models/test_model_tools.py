@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,26 @@ def test_facts_of_a_model_have_those_of_its_logged_model() -> None:
     info = runlore.sklearn.log_model(LinearRegression().fit(X, y), "line", params={"depth": 3}, tags={"team": "a"})
     found = get_model_info(info.model_uri)
     assert (found.name, found.params, found.tags["team"]) == ("line", {"depth": "3"}, "a")
+    assert found.tags["mlflow.source.type"] == "LOCAL"
     assert found.creation_timestamp is not None
+
+
+def test_scripts_written_for_mlflow_find_these_names_where_mlflow_has_them() -> None:
+    program = """import runlore; runlore.install_as_mlflow()
+from mlflow.models.signature import ModelSignature, infer_signature, set_signature
+from mlflow.models.evaluation import MetricThreshold, EvaluationResult
+from mlflow.models.evaluation.base import EvaluationMetric, make_metric
+from mlflow.models.evaluation.artifacts import CsvEvaluationArtifact
+from mlflow.models.evaluation.validation import ModelValidationFailedException
+from mlflow.metrics import MetricValue, mae
+from mlflow.models.model import Model
+from mlflow.pyfunc.model import PythonModelContext
+from mlflow.types.schema import Array, Object, Property, AnyType, Map
+from mlflow.exceptions import MlflowException, RestException
+import mlflow.config, mlflow.models
+assert mlflow.models.evaluate is mlflow.evaluate"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 class OwnFlavor:

@@ -11,6 +11,7 @@ from runlore.client.tables import pandas_module
 from runlore.entities import LoggedModel
 from runlore.exceptions import InvalidParameter
 from runlore.fluent import context
+from runlore.fluent.source import source_tags
 
 if TYPE_CHECKING:
     import pandas
@@ -157,6 +158,8 @@ def _create(
         source_run_id = active.run_id
     client = active.client if active else RunloreClient()
     experiment = experiment_id or (active.run.info.experiment_id if active else context.current_experiment_id())
-    model = client.create_logged_model(experiment, name, source_run_id, tags, params, model_type)
+    model = client.create_logged_model(
+        experiment, name, source_run_id, {**source_tags(), **(tags or {})}, params, model_type
+    )
     context.set_last_model(client, model.model_id)
     return model

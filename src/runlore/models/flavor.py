@@ -33,6 +33,7 @@ from runlore.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, 
 from runlore.exceptions import InvalidParameter, NotFound, RunloreError
 from runlore.fluent import context
 from runlore.fluent.registry import register_model
+from runlore.fluent.source import source_tags
 from runlore.models.example import Example
 from runlore.models.manifest import MANIFEST_FILE, check_manifest, model_files, others_can_not_change, write_manifest
 from runlore.models.model import MLMODEL_FILE_NAME, Model, ModelInfo
@@ -236,7 +237,7 @@ def _logged_model(client: MlflowClient, run: Run | None, destination: Destinatio
         run.info.experiment_id if run else context.current_experiment_id(),
         destination.name,
         source_run_id=run.info.run_id if run else None,
-        tags=destination.tags,
+        tags={**source_tags(), **(destination.tags or {})},
         params={**(destination.params or {}), **(run.data.params if run else {})},
         model_type=destination.model_type,
     )

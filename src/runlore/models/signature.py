@@ -60,3 +60,11 @@ def infer_signature(model_input: Any = None, model_output: Any = None, params: d
     if inputs is None and outputs is None and not params:
         raise InvalidParameter("infer_signature needs model_input, model_output or params.")
     return ModelSignature(inputs, outputs, infer_param_schema(params) if params else None)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "set_signature":  # scripts written for MLflow import it from here
+        from runlore.models.facts import set_signature
+
+        return set_signature
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

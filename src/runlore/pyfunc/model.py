@@ -37,9 +37,14 @@ class PythonModel:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._check_inputs()
+
+    @classmethod
+    def _check_inputs(cls) -> None:
+        """Let predictions check their inputs: reading a pickle puts the bare ones back, even into a class in use here."""
         for name in ("predict", "predict_stream"):
-            if name in vars(cls):
-                setattr(cls, name, checked(vars(cls)[name]))
+            if name in vars(cls) and not hasattr(vars(cls)[name], "_checks"):
+                setattr(cls, name, checked(inspect.unwrap(vars(cls)[name])))
 
     @property
     def predict_type_hints(self) -> TypeHints:

@@ -133,7 +133,11 @@ def _loaded(local: LocalModel, configuration: dict[str, Any], config: dict[str, 
         name = str(configuration.get("model_code_path")).replace("\\", "/").rpartition("/")[2]
         require_consent(local, f"the Python file {name}")
         return run_model_code(local.file(name), config if configuration.get("config") is not None else None)
-    return load_object(local, configuration.get("python_model"), "cloudpickle", unpickler=_Unpickler)
+    model = load_object(local, configuration.get("python_model"), "cloudpickle", unpickler=_Unpickler)
+    for kind in type(model).__mro__:
+        if kind is not PythonModel and issubclass(kind, PythonModel):
+            kind._check_inputs()
+    return model
 
 
 class PythonPredictor:
