@@ -283,3 +283,31 @@ def test_a_directory_that_can_not_be_written(tmp_path: Path, unshare: list[str])
         assert len(RunloreClient(served.url).get_metric_history(printed.strip(), "m")) == 1
         close_stores()
         served.stop()
+
+
+def test_a_store_that_can_not_be_written(tmp_path: Path, unshare: list[str], spool: Path) -> None:
+    """The training goes on, says why, and `runlore sync` delivers what it logged when the directory takes it."""
+    place = tmp_path / "project" / ".runlore"
+    place.mkdir(parents=True)
+    mount = ["sh", "-c", f'mount --bind "{place}" "{place}" && mount -o remount,bind,ro "{place}" && exec "$@"', "sh"]
+    program = """
+import runlore
+runlore.set_experiment("on a disk of others")
+with runlore.start_run() as run:
+    runlore.log_param("p", 1)
+    for step in range(10):
+        runlore.log_metric("m", 1.0, step=step)
+print(run.info.run_id)
+"""
+    process = started(program, before=[*unshare, *mount], RUNLORE_TRACKING_URI=str(place))
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Read-only file system" in said
+    assert "runlore sync" in said
+    sync = [sys.executable, "-m", "runlore.cli.main", "sync", "--json"]
+    done = subprocess.run(sync, capture_output=True, text=True, cwd=tmp_path)
+    assert json.loads(done.stdout)["waiting"] == 0, done.stderr
+    client = RunloreClient(str(place))
+    assert len(client.get_metric_history(printed.strip(), "m")) == 10
+    assert client.get_run(printed.strip()).info.status == "FINISHED"
+    close_stores()

@@ -13,7 +13,7 @@ from runlore.api.operation import Operation, ViewTypeWord
 from runlore.api.runs import CreateRun
 from runlore.client.connection import absolute_uri, get_registry_uri, get_tracking_uri, is_local, open_spool, spool_at, store_at
 from runlore.entities import ViewType
-from runlore.exceptions import InvalidParameter, RunloreError
+from runlore.exceptions import InvalidParameter, RunloreError, Unavailable
 from runlore.settings import read_settings
 from runlore.spool.line import Line
 from runlore.spool.offline import MADE_HERE
@@ -102,7 +102,15 @@ class ClientBase:
         """Carry out an operation after everything that was logged has arrived at the store."""
         makes = isinstance(operation, CreateRun) or (isinstance(operation, MADE_HERE) and not is_local(self._tracking_uri))
         spool = self._spool() if makes else open_spool(self._tracking_uri)
-        return self.store.call(operation) if spool is None else spool.call(operation)
+        if spool is not None:
+            return spool.call(operation)
+        try:
+            return self.store.call(operation)
+        except Unavailable:  # a directory that can not be written: runs and experiments are made in the spool
+            instead = self._spool() if isinstance(operation, MADE_HERE) else None
+            if instead is None:
+                raise
+        return instead.call(operation)
 
     def _register(self, operation: Operation[Reply]) -> Reply:
         if self._registry_uri == self._tracking_uri:

@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+from runlore.exceptions import Unavailable
 from runlore.settings import read_settings
 from runlore.spool.kept import KeptFiles
 from runlore.spool.places import spool_of
@@ -66,7 +67,10 @@ def store_at(uri: str) -> Store:
         return store
     with _lock:
         if uri not in _stores:
-            _stores[uri] = open_store(uri)
+            try:
+                _stores[uri] = open_store(uri)
+            except OSError as error:  # a directory that can not be written
+                raise Unavailable(f"The store at {uri} can not be opened: {error}.") from error
         return _stores[uri]
 
 

@@ -102,6 +102,18 @@ def new_writer(spool: Path) -> Claim:
     raise OSError(errno.EAGAIN, "No directory for a journal could be locked", str(spool))
 
 
+def writer_for(uri: str) -> tuple[Path, str, Claim]:
+    """The spool of a store, what it calls the store, and a writer there. Where a store's directory takes no journal (it may be
+    read-only), that of this user's programs does. Raises `OSError`."""
+    place, name = spool_of(uri)
+    try:
+        return place, name, new_writer(place)
+    except OSError:
+        if name:
+            raise
+        return user_spool(), uri, new_writer(user_spool())
+
+
 def claimed(directory: Path) -> Claim | None:
     """The claim on a writer's directory; None while its process lives, or another one delivers it, or when it is gone."""
     try:

@@ -35,7 +35,7 @@ from runlore.spool.leftovers import deliver_left_behind
 from runlore.spool.line import GREATEST, LEAST, POINTS_A_RECORD, Line, refuse_other_values
 from runlore.spool.offline import MADE_HERE, Offline
 from runlore.spool.overflow import MOST_BYTES
-from runlore.spool.places import Claim, new_writer, spool_of
+from runlore.spool.places import Claim, writer_for
 from runlore.spool.records import POINTS, as_batch, can_be_recorded, encode, encode_operation
 from runlore.spool.sessions import Session
 from runlore.spool.shipper import Shipper
@@ -85,9 +85,9 @@ class Spool:
 
         Raises `OSError` when there is no place for a journal.
         """
-        place, name = spool_of(uri)
+        self._claim: Claim
+        place, name, self._claim = writer_for(uri)
         self.uri = uri
-        self._claim: Claim = new_writer(place)
         self.writer_id = self._claim.directory.name
         self._journal = Journal(self._claim.directory, self.writer_id, name)
         self._told_of_failure = False
