@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     import click
 
 REFERENCE = Path(__file__).parent / "reference"
-MODULES = ("runlore", "runlore.artifacts", "runlore.catboost", "runlore.config", "runlore.data",
-           "runlore.deployments", "runlore.evaluation", "runlore.exceptions", "runlore.h2o", "runlore.keras",
-           "runlore.lightgbm", "runlore.metrics", "runlore.models", "runlore.onnx", "runlore.pmdarima",
-           "runlore.projects", "runlore.prophet", "runlore.pyfunc", "runlore.pytorch",
-           "runlore.sentence_transformers", "runlore.shap", "runlore.sklearn", "runlore.spacy",
-           "runlore.statsmodels", "runlore.system_metrics", "runlore.tensorflow", "runlore.transformers",
-           "runlore.types", "runlore.xgboost")  # fmt: skip
+MODULES = (
+    "runlore", "runlore.artifacts", "runlore.catboost", "runlore.config", "runlore.data", "runlore.deployments",
+    "runlore.evaluation", "runlore.exceptions", "runlore.h2o", "runlore.keras", "runlore.lightgbm", "runlore.metrics",
+    "runlore.models", "runlore.onnx", "runlore.pmdarima", "runlore.projects", "runlore.prophet", "runlore.pyfunc",
+    "runlore.pytorch", "runlore.sentence_transformers", "runlore.shap", "runlore.sklearn", "runlore.spacy",
+    "runlore.spark", "runlore.statsmodels", "runlore.system_metrics", "runlore.tensorflow", "runlore.transformers",
+    "runlore.types", "runlore.xgboost",
+)  # fmt: skip
 """Public modules with names of their own. `runlore.client`, `entities` and `tracking` are described through `runlore`."""
 _NOTE = "<!-- Written by docs/generate.py from the code. -->\n"
 

@@ -37,6 +37,7 @@ MLFLOW_SHAPED = (
     "sentence_transformers.py",
     "spacy.py",
     "tensorflow.py",
+    "spark.py",
 )
 
 

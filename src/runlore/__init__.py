@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         shap,
         sklearn,
         spacy,
+        spark,
         statsmodels,
         system_metrics,
         tensorflow,
@@ -149,8 +150,8 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "artifacts", "catboost", "client", "config", "data", "deployments", "entities", "evaluation", "exceptions", "h2o",
     "keras", "lightgbm", "metrics", "models", "onnx", "pmdarima", "projects", "prophet", "pyfunc", "pytorch",
-    "sentence_transformers", "shap", "sklearn", "spacy", "statsmodels", "system_metrics", "tensorflow", "tracking",
-    "transformers", "types", "xgboost",
+    "sentence_transformers", "shap", "sklearn", "spacy", "spark", "statsmodels", "system_metrics", "tensorflow",
+    "tracking", "transformers", "types", "xgboost",
 )  # fmt: skip
 
 _NAMES = {
@@ -301,6 +302,7 @@ __all__ = [
     "shap",
     "sklearn",
     "spacy",
+    "spark",
     "start_run",
     "statsmodels",
     "system_metrics",

@@ -19,6 +19,7 @@ CONSENT = {"allow_pickle"}
 """Parameters of Runlore alone, by keyword: who may load what."""
 
 FUNCTIONS = {
+    "spark": "get_default_conda_env get_default_pip_requirements load_model log_model save_model",
     "pytorch": """
         autolog get_default_conda_env get_default_pip_requirements load_checkpoint load_model load_state_dict log_model
         log_state_dict save_model save_state_dict""",

@@ -15,7 +15,7 @@ from runlore.models.trust import LocalModel, import_code, require_consent
 
 FRAMEWORKS = (
     "catboost", "h2o", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch", "sentence_transformers", "shap",
-    "sklearn", "spacy", "statsmodels", "tensorflow", "transformers", "xgboost",
+    "sklearn", "spacy", "spark", "statsmodels", "tensorflow", "transformers", "xgboost",
 )  # fmt: skip
 """Modules with a function `_load_pyfunc(local)`, which answers something with `predict(data, params)` and `get_raw_model()`."""
 

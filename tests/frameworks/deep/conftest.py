@@ -14,7 +14,9 @@ import runlore
 from runlore.client.connection import close_stores
 
 if find_spec("torch") is None:  # `make test-frameworks` says why; elsewhere these are not for this environment
-    collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_tensorflow.py"]
+    collect_ignore = [
+        path.name for path in Path(__file__).parent.glob("test_*.py") if path.stem not in ("test_spark", "test_tensorflow")
+    ]
 else:
     os.environ["KERAS_BACKEND"] = "torch"
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
