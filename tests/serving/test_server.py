@@ -253,3 +253,27 @@ def test_predictions_as_json(value: Any, text: str) -> None:
 
     assert encode(value) == f'{{"predictions":{text}}}'.encode()
     assert encode(value, bare=True) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        ("text/csv", b"," * 60_000),
+        ("application/json", b'{"dataframe_split": {"data": [[' + b"1," * 60_000 + b"1]]}}"),
+        ("application/json", json.dumps({"dataframe_records": [dict.fromkeys(map(str, range(60_000)), 1)]}).encode()),
+    ],
+    ids=["csv", "split", "records"],
+)
+def test_a_short_request_can_not_hold_a_thread_for_long(serve: Serve, media: str, body: bytes) -> None:
+    answer = serve(Doubling()).ask("POST", "/invocations", {"Content-Type": media}, body)
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert "more than 50,000 columns" in answer.json()["message"]
+    assert gate.seen == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"inputs": ' + b"[" * 100_000, b'{"inputs": 1' + b"0" * 5_000 + b"}", b"\x00", b"\xef\xbb\xbf{}"]
+)
+def test_what_no_reader_expects_is_a_bad_request(serve: Serve, body: bytes) -> None:
+    answer = serve(Doubling()).ask("POST", "/invocations", JSON, body)
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")

@@ -30,6 +30,9 @@ FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _LANGUAGE_MODEL_KEYS = ("messages", "prompt", "input")
 """A request with one of these is a model's own dictionary (chat, completions, embeddings): it is handed on as it is."""
 
+MAX_COLUMNS = 50_000
+"""Of a table: pandas takes 0.2 ms for each, so that one short request could hold a thread for minutes."""
+
 _decoder = msgspec.json.Decoder()
 
 
@@ -129,13 +132,22 @@ def _records(given: Any) -> Any:
 
 
 def _frame(name: str, data: Any, **shape: Any) -> Any:
+    rows = data if isinstance(data, list) else [data, shape.get("columns")]
+    if max((len(row) for row in rows if isinstance(row, dict | list)), default=0) > MAX_COLUMNS:
+        raise _too_wide()
     try:
         return _pandas().DataFrame(data, **shape)
     except (ValueError, TypeError, KeyError, IndexError, AssertionError, AttributeError, OverflowError) as error:
         raise BadRequest(f"{name} is no table: {str(error)[:300]}.") from None
 
 
+def _too_wide() -> BadRequest:
+    return BadRequest(f"The table has more than {MAX_COLUMNS:,} columns.")
+
+
 def _csv(body: bytes, schema: Schema | None) -> Any:
+    if body.partition(b"\n")[0].count(b",") >= MAX_COLUMNS:
+        raise _too_wide()
     pandas = _pandas()
     texts = {spec.name: object for spec in schema or () if spec.type is DataType.string and spec.name is not None}
     try:
