@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True):
     progress_bar: str | None = None
     """"false": no line on the terminal says how far a large transfer is."""
     console: str | None = None
-    """`RUNLORE_CONSOLE`: "0" keeps nothing of what is printed."""
+    """`RUNLORE_CONSOLE`: "0" keeps nothing of what is printed; "all" also what child processes and C libraries print."""
     system_metrics: str | None = None
     """"true": system metrics are recorded of every run that does not say otherwise."""
     system_metrics_interval: str | None = None

@@ -1,6 +1,6 @@
 """Listens to what this process prints, without standing in the way of it: what is heard waits in a queue that a thread empties.
 
-Not heard are child processes and libraries that write past Python.
+Child processes and libraries that write past Python are heard on request (`RUNLORE_CONSOLE=all`, see `descriptors.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
+from runlore.console.descriptors import Descriptors
 from runlore.console.ear import Ear
 from runlore.console.parts import FOLDER, PartsWriter
 from runlore.console.transcript import Transcript
 from runlore.exceptions import RunloreError
 from runlore.settings import read_settings
-from runlore.snapshot.process import shell
+from runlore.snapshot.process import in_notebook, shell
 from runlore.snapshot.secrets import mask_text, secret_values
 
 INTERVAL_S = 1.0
@@ -61,6 +62,7 @@ class ConsoleRecorder:
         _capture.end(self)
         if not self._ended.wait(PATIENCE_S):
             logger.warning("The console of run %s is not complete: the store did not take it in time.", self._run_id)
+        _capture.rest()
 
     def take(self, text: str, last: bool = False) -> None:
         """Called by the capturing thread with what was printed. What the store does not take is tried again the next time."""
@@ -96,12 +98,14 @@ class _Capture:
         self._dropped = 0
         self._recorders: list[ConsoleRecorder] = []
         self._ears: list[Ear] = []
+        self._descriptors: Descriptors | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, recorder: ConsoleRecorder) -> None:
         """Begin to listen for a run."""
         with self._lock:
+            self._catch_up()
             self._queue.append(recorder)
             if self._thread is None:
                 self._listen()
@@ -110,21 +114,39 @@ class _Capture:
 
     def end(self, recorder: ConsoleRecorder) -> None:
         """Listen no longer for a run."""
-        self._queue.append(recorder)
+        with self._lock:
+            self._catch_up()
+            self._queue.append(recorder)
         self._wake.set()
+
+    def rest(self) -> None:
+        """Wait until descriptors that were replaced are what they were, when nobody listens any more."""
+        thread = self._thread
+        if self._descriptors is not None and thread is not None and not self._recorders:
+            thread.join(PATIENCE_S)
 
     def abandon(self) -> None:
         """In a forked process: its prints are not recorded, the thread stayed behind."""
         self._lock, self._wake = threading.Lock(), threading.Event()
+        self._descriptors = None  # they stay as they are: what a child writes is heard by its parent
         self._deafen()
         self._queue.clear()
         self._recorders.clear()
         self._thread = None
 
+    def _catch_up(self) -> None:
+        """What others have written until now belongs before what is put into the queue next."""
+        if self._descriptors is not None:
+            self._descriptors.settle()
+            self._hear(self._descriptors.read())
+
     def _pump(self) -> None:
         while True:
             self._wake.wait(INTERVAL_S)
             self._wake.clear()
+            with self._lock:
+                if self._descriptors is not None:
+                    self._hear(self._descriptors.read())
             self._deliver()
             with self._lock:
                 if not self._recorders and not any(isinstance(item, ConsoleRecorder) for item in self._queue):
@@ -161,13 +183,22 @@ class _Capture:
             recorder.take(text)
 
     def _hear(self, text: str) -> None:
+        if not text:
+            return
         if len(self._queue) < QUEUED:
             self._queue.append(text)
         else:
             self._dropped += 1
 
     def _listen(self) -> None:
-        self._ears = [Ear(stream, self._hear) for stream in (sys.stdout, sys.stderr) if stream is not None]  # pythonw has none
+        if said() == "all" and not in_notebook():  # there the kernel does it
+            try:
+                self._descriptors = Descriptors()
+            except OSError as error:
+                logger.warning("Child processes and C libraries are not heard: %s", error)
+        heard = self._descriptors.numbers if self._descriptors is not None else set()
+        streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]  # pythonw has none
+        self._ears = [Ear(stream, self._hear) for stream in streams if descriptor(stream) not in heard]
         if (running := shell()) is not None:
             running.events.register("pre_run_cell", self._before_cell)
 
@@ -184,11 +215,27 @@ class _Capture:
         for ear in self._ears:
             ear.detach()
         self._ears = []
+        if self._descriptors is not None:
+            self._descriptors.close()
+            self._descriptors = None
 
 
 def wanted() -> bool:
     """True unless the environment says `RUNLORE_CONSOLE=0`."""
-    return (read_settings().console or "1").lower() not in ("0", "false", "no", "off")
+    return said() not in ("0", "false", "no", "off")
+
+
+def said() -> str:
+    """What the environment says: "1" by default, "all" for child processes and C libraries too."""
+    return (read_settings().console or "1").lower()
+
+
+def descriptor(stream: object) -> int:
+    """The descriptor that a stream writes to; -1 where it has none."""
+    try:
+        return int(stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, OSError):
+        return -1
 
 
 _capture = _Capture()
