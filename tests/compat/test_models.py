@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,10 @@ def test_an_evaluation_finds_what_mlflow_finds(server: str, tmp_path: Path) -> N
     python = mlflow_of(3)
     (tmp_path / "theirs").mkdir()
     (tmp_path / "ours").mkdir()
-    theirs = json.loads(mlflow_runs(python, server, tmp_path / "theirs", "evaluate.py"))
-    ours = json.loads(runlore_runs(server, tmp_path / "ours", "evaluate.py"))
+    with ThreadPoolExecutor() as both:
+        answers = both.submit(mlflow_runs, python, server, tmp_path / "theirs", "evaluate.py")
+        ours = json.loads(runlore_runs(server, tmp_path / "ours", "evaluate.py"))
+        theirs = json.loads(answers.result())
     assert theirs.keys() == ours.keys()
     for name in theirs:
         for part in ("metrics", "logged"):

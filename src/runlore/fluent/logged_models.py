@@ -158,8 +158,6 @@ def _create(
         source_run_id = active.run_id
     client = active.client if active else RunloreClient()
     experiment = experiment_id or (active.run.info.experiment_id if active else context.current_experiment_id())
-    model = client.create_logged_model(
-        experiment, name, source_run_id, {**source_tags(), **(tags or {})}, params, model_type
-    )
+    model = client.create_logged_model(experiment, name, source_run_id, {**source_tags(), **(tags or {})}, params, model_type)
     context.set_last_model(client, model.model_id)
     return model
