@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 import runlore
 import runlore.pyfunc
 import runlore.sklearn
-from runlore.exceptions import InvalidParameter, InvalidState, MlflowException, RestException, RunloreError, get_error_code
+from runlore.exceptions import InvalidParameter, MlflowException, RestException, RunloreError, get_error_code
 from runlore.models import (
     Model,
     get_model_info,
@@ -72,9 +72,7 @@ def test_another_process_says_what_a_model_needs(place: Path) -> None:
 def test_what_can_not_be_loaded_has_its_usual_requirements(place: Path) -> None:
     (place / "model.skops").write_bytes(b"")
     (place / MANIFEST_FILE).unlink()
-    with pytest.raises(InvalidState, match="in another process failed"):
-        infer_pip_requirements(place, "sklearn")
-    with pytest.warns(UserWarning, match="its usual ones"):
+    with pytest.warns(UserWarning, match=r"its usual ones.* in another process failed"):
         assert infer_pip_requirements(place, "sklearn", fallback=["scikit-learn"]) == ["scikit-learn"]
 
 
