@@ -38,7 +38,7 @@ test: .venv/.ready $(STATIC) test-services lint ui-test test-frameworks ## Set e
 .PHONY: test-frameworks
 test-frameworks: $(FRAMEWORKS:%=.venvs/%/.ready) ## Test the models and autologging of other libraries, in environments of their own
 	@for name in $(FRAMEWORKS); do if [ -x .venvs/$$name/bin/python ]; then \
-	  PYTHONDONTWRITEBYTECODE= .venvs/$$name/bin/python -m pytest -q tests/frameworks/$$name $(PYTEST_ARGS); else echo "Skipped: tests/frameworks/$$name" >&2; fi; done
+	  PYTHONDONTWRITEBYTECODE= .venvs/$$name/bin/python -m pytest -q tests/frameworks/$$name; else echo "Skipped: tests/frameworks/$$name" >&2; fi; done
 
 .PHONY: pytest
 pytest: .venv/.ready $(STATIC) ## Run the Python tests alone (PYTEST_ARGS='tests/store -k search')
