@@ -90,7 +90,8 @@ def test_files_of_a_killed_process_are_delivered_by_sync(served: Served, tmp_pat
     command = [sys.executable, "-c", TRAINING, served.url]
     variables = {**os.environ, "RUNLORE_CONSOLE": "0", "RUNLORE_SNAPSHOT": "0"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         run_id = process.stdout.readline().strip()
         served.kill()
         process.stdin.write("\n")
@@ -137,9 +138,9 @@ def test_mistakes_are_errors_all_the_same(served: Served, tmp_path: Path, monkey
     with pytest.raises(runlore.exceptions.NotFound):
         client.log_artifact(run_id, tmp_path / "missing")
     monkeypatch.setenv("RUNLORE_STRICT", "1")
+    client_in_strict_mode = RunloreClient(served.url)
+    monkeypatch.setattr("runlore.store.http.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runlore.store.http.FIRST_PATIENCE_SECONDS", 0.5)
     with pytest.raises(Unavailable):
-        client_in_strict_mode = RunloreClient(served.url)
-        monkeypatch.setattr("runlore.store.http.PATIENCE_SECONDS", 0.5)
-        monkeypatch.setattr("runlore.store.http.FIRST_PATIENCE_SECONDS", 0.5)
         client_in_strict_mode.log_text(run_id, "x", "x.txt")
     assert not kept_files_at(served.url).holds()

@@ -80,9 +80,7 @@ def test_hints_mean_types(hint: Any, kind: Any) -> None:
     assert element_type(hint) == kind
 
 
-@pytest.mark.parametrize(
-    "hint", [str, list, list[int | None], list[dict], list[dict[int, str]], list[set[int]], list[object]]
-)
+@pytest.mark.parametrize("hint", [str, list, list[int | None], list[dict], list[dict[int, str]], list[set[int]], list[object]])
 def test_other_hints_mean_no_type(hint: Any) -> None:
     with pytest.raises(UnsupportedHint):
         element_type(hint)

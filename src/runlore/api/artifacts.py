@@ -288,8 +288,8 @@ FILE_ROUTES = (
         "PUT",
         "/api/2.0/mlflow-artifacts/artifacts/{path}",
         Edit("path", kind="experiment"),
-        "Store the body as one file, replacing one of that name. The file appears when it is whole, and when it has the SHA-256 "
-        "that the header `Repr-Digest` says, if there is one.",
+        "Store the body as one file, replacing one of that name. The file appears when it is whole, and when it has "
+        "the SHA-256 that the header `Repr-Digest` says, if there is one.",
     ),
     FileRoute(
         "UploadPart",

@@ -40,8 +40,8 @@ class Resumed(Entity):
 class ResumeRun(Operation[Resumed]):
     """Go on with a run. Asking again with the same `session_id` changes nothing and has the same answer.
 
-    The run is RUNNING afterwards. `auto` begins a new generation unless the run is running, as far as the store and the writers in `gone` (whose processes the
-    client knows to have ended) tell; `always` begins one in any case.
+    The run is RUNNING afterwards. `auto` begins a new generation unless the run is running, as far as the store and the writers
+    in `gone` (whose processes the client knows to have ended) tell; `always` begins one in any case.
     """
 
     route = Route("POST", "runs/resume", needs=Edit("run_id"), base="v1")

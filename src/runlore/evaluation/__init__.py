@@ -6,7 +6,7 @@ scikit-learn does the mathematics. Names of metrics and files are MLflow's, so t
 from __future__ import annotations
 
 from runlore.evaluation.artifacts import EvaluationArtifact
-from runlore.evaluation.evaluate import evaluate, list_evaluators
+from runlore.evaluation.evaluating import evaluate, list_evaluators
 from runlore.evaluation.metrics import EvaluationMetric, MetricValue, make_metric
 from runlore.evaluation.result import EvaluationResult
 from runlore.evaluation.validation import (

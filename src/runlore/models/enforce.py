@@ -12,7 +12,6 @@ from runlore.exceptions import InvalidParameter
 from runlore.types.datatypes import DataType, FieldType
 from runlore.types.schema import ColSpec, ParamSchema, Schema, TensorSpec
 
-
 _NUMBERS = {
     DataType.boolean: "bool",
     DataType.integer: "int32",
@@ -71,8 +70,8 @@ def _table(data: Any, schema: Schema) -> Any:
 
 
 def is_exact(table: Any, schema: Schema) -> bool:
-    """Whether a table has the columns of a schema of named numbers and truth values, in its order and types: as most requests to
-    a served model have them, and nothing is left to do."""
+    """Whether a table has the columns of a schema of named numbers and truth values, in its order and types: as most requests
+    to a served model have them, and nothing is left to do."""
     if len(table.columns) != len(schema) or table.columns.tolist() != schema.input_names():
         return False
     found = table.dtypes.tolist()
