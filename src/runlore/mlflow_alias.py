@@ -18,7 +18,7 @@ from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from runlore.client.base import MAX_KEY, MAX_PARAM, MAX_TAG
@@ -43,10 +43,48 @@ _ELSEWHERE = {
     "mlflow.projects.submitted_run": "runlore.projects.submitted",
     "mlflow.tracking.client": "runlore.client",
     "mlflow.tracking.context.registry": "runlore.tracking.context",
+    "mlflow.tracking.artifact_utils": "runlore",
+    "mlflow.tracking.fluent": "runlore",
+    "mlflow.tracking.multimedia": "runlore",
+    "mlflow.models.model_config": "runlore.models",
+    "mlflow.models.python_api": "runlore.models",
+    "mlflow.models.utils": "runlore.models",
+    "mlflow.deployments.interface": "runlore.deployments",
 }
 """Modules that have another name here."""
 
+_ELSEWHERE |= dict.fromkeys(
+    (
+        f"mlflow.entities.{name}"
+        for name in (
+            "dataset", "dataset_input", "experiment_tag", "file_info", "input_tag", "lifecycle_stage", "logged_model_input",
+            "logged_model_output", "logged_model_parameter", "logged_model_status", "logged_model_tag", "metric", "param",
+            "run_data", "run_info", "run_inputs", "run_outputs", "run_status", "run_tag", "source_type", "view_type",
+            "model_registry.model_version", "model_registry.model_version_tag", "model_registry.registered_model",
+            "model_registry.registered_model_alias", "model_registry.registered_model_tag",
+        )
+    ),
+    "runlore.entities",
+) | {
+    f"mlflow.data.{name}": "runlore.data"
+    for name in (
+        "dataset_source", "dataset_source_registry", "huggingface_dataset", "numpy_dataset", "pandas_dataset",
+        "polars_dataset", "spark_dataset", "tensorflow_dataset",
+    )
+}  # fmt: skip
+"""MLflow has a module for each class of entities and datasets."""
+
+_RENAMED = {
+    "mlflow.data.code_dataset_source": ("CodeDatasetSource", "CodeSource"),
+    "mlflow.data.delta_dataset_source": ("DeltaDatasetSource", "DeltaSource"),
+    "mlflow.data.http_dataset_source": ("HTTPDatasetSource", "HttpSource"),
+    "mlflow.data.huggingface_dataset_source": ("HuggingFaceDatasetSource", "HuggingFaceSource"),
+    "mlflow.data.spark_dataset_source": ("SparkDatasetSource", "SparkSource"),
+}
+"""Modules of one class of `runlore.data`, which has another name here."""
+
 _CONSTANTS: dict[str, dict[str, Any]] = {
+    "mlflow.version": {"VERSION": MLFLOW_VERSION},
     "mlflow.utils": {},
     "mlflow.utils.mlflow_tags": {
         "MLFLOW_RUN_NAME": NAME_TAG,
@@ -57,7 +95,14 @@ _CONSTANTS: dict[str, dict[str, Any]] = {
         "MLFLOW_SOURCE_TYPE": "mlflow.source.type",
         "MLFLOW_GIT_COMMIT": "mlflow.source.git.commit",
         "MLFLOW_GIT_BRANCH": "mlflow.source.git.branch",
+        "MLFLOW_GIT_REPO_URL": "mlflow.source.git.repoURL",
         "MLFLOW_DATASET_CONTEXT": "mlflow.data.context",
+        "MLFLOW_AUTOLOGGING": "mlflow.autologging",
+        "MLFLOW_LOGGED_ARTIFACTS": "mlflow.loggedArtifacts",
+        "MLFLOW_LOGGED_IMAGES": "mlflow.loggedImages",
+        "MLFLOW_PROJECT_BACKEND": "mlflow.project.backend",
+        "MLFLOW_PROJECT_ENTRY_POINT": "mlflow.project.entryPoint",
+        "MLFLOW_PROJECT_ENV": "mlflow.project.env",
     },
     "mlflow.utils.validation": {
         "MAX_ENTITY_KEY_LENGTH": MAX_KEY,
@@ -67,7 +112,8 @@ _CONSTANTS: dict[str, dict[str, Any]] = {
         "MAX_PARAMS_TAGS_PER_BATCH": PARAMS_A_BATCH,
     },
     "mlflow.protos": {},
-    "mlflow.protos.databricks_pb2": {
+    "mlflow.protos.databricks_pb2": {"ErrorCode": SimpleNamespace(Name=str, Value=str)}
+    | {
         word: word
         for word in (
             "BAD_REQUEST", "INTERNAL_ERROR", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "PERMISSION_DENIED",
@@ -147,6 +193,13 @@ class _Mlflow(ModuleType):
         return sorted({*self.__dict__, *import_module("runlore").__all__})
 
 
+def _renamed(name: str) -> ModuleType:
+    theirs, ours = _RENAMED[name]
+    module = ModuleType(name, f"`{theirs}`, as runlore.data has it.")
+    setattr(module, theirs, getattr(import_module("runlore.data"), ours))
+    return module
+
+
 class _Loader(Loader):
     """Gives a module that exists already, and leaves it as it is."""
 
@@ -170,6 +223,8 @@ class _Finder:
         """A spec that loads Runlore's module. Raises `ModuleNotFoundError` for what Runlore does not offer."""
         if not name.startswith(f"{ALIAS}."):
             return None
+        if name in _RENAMED:
+            return ModuleSpec(name, _Loader(_renamed(name)))
         real = _ELSEWHERE.get(name, "runlore" + name.removeprefix(ALIAS))
         parts = real.split(".")
         known = import_module("runlore").__all__
@@ -180,7 +235,11 @@ class _Finder:
         module = import_module(real)
         for other, place in _ELSEWHERE.items():
             if other.startswith(f"{name}."):  # their parent is no package here, so they could not be found later
-                sys.modules[other] = import_module(place)
+                found = sys.modules[other] = import_module(place)
+                above, _, last = other.rpartition(".")
+                parent = module if above == name else sys.modules.get(above)
+                if parent is not None and not hasattr(parent, last):  # what `import mlflow.entities.metric` makes readable
+                    setattr(parent, last, found)
         return ModuleSpec(name, _Loader(module), origin=module.__file__, is_package=hasattr(module, "__path__"))
 
     def find_distributions(

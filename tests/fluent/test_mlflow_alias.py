@@ -54,6 +54,43 @@ assert MlflowException is same and MlflowClient is second is third and ModelVers
 """)
 
 
+def test_every_module_of_mlflow_that_holds_one_of_our_classes_is_there() -> None:
+    python("""
+import runlore
+runlore.install_as_mlflow()
+from mlflow.entities.run_status import RunStatus
+from mlflow.entities.view_type import ViewType
+from mlflow.entities.model_registry.model_version import ModelVersion
+from mlflow.data.pandas_dataset import PandasDataset
+from mlflow.data.dataset_source import DatasetSource
+from mlflow.data.http_dataset_source import HTTPDatasetSource
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.models.model_config import ModelConfig
+from mlflow.models.utils import convert_input_example_to_serving_input
+from mlflow.tracking.fluent import ActiveRun, active_run, start_run
+from mlflow.tracking.artifact_utils import get_artifact_uri
+from mlflow.version import VERSION
+import mlflow.entities.metric, mlflow.entities.source_type, mlflow.data.huggingface_dataset_source
+assert RunStatus is runlore.entities.RunStatus and ViewType is runlore.entities.ViewType
+assert ModelVersion is runlore.entities.ModelVersion and mlflow.entities.metric.Metric is runlore.entities.Metric
+assert PandasDataset is runlore.data.PandasDataset and DatasetSource is runlore.data.DatasetSource
+assert HTTPDatasetSource("https://example.com/d.csv").to_dict() == {"url": "https://example.com/d.csv"}
+assert issubclass(CodeDatasetSource, DatasetSource) and mlflow.data.huggingface_dataset_source.HuggingFaceDatasetSource
+assert ModelConfig is runlore.models.ModelConfig and start_run is runlore.start_run and ActiveRun is runlore.ActiveRun
+assert VERSION == mlflow.__version__
+SourceType = mlflow.entities.source_type.SourceType
+assert SourceType.to_string(SourceType.LOCAL) == SourceType.to_string(4) == "LOCAL" and SourceType.to_string(9) == "UNKNOWN"
+assert ViewType.from_string("deleted_only") == ViewType.DELETED_ONLY and ViewType.to_string(3) == "all"
+from mlflow.protos.databricks_pb2 import ErrorCode, RESOURCE_DOES_NOT_EXIST
+try:
+    mlflow.MlflowClient().get_run("a" * 32)
+except mlflow.MlflowException as error:
+    assert error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+else:
+    raise AssertionError
+""")
+
+
 def test_libraries_that_look_for_mlflow_find_one_version() -> None:
     output = python("""
 import runlore

@@ -43,6 +43,17 @@ class ViewType:
     DELETED_ONLY = "DELETED_ONLY"
     ALL = "ALL"
 
+    @staticmethod
+    def to_string(view_type: str | int) -> str:
+        """MLflow's word for a view type or for its number: `active_only`, `deleted_only` or `all`."""
+        words = (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL)
+        return (view_type if isinstance(view_type, str) else words[view_type - 1]).lower()
+
+    @staticmethod
+    def from_string(view_str: str) -> str:
+        """The view type of MLflow's word for it."""
+        return view_str.upper()
+
 
 class SourceType:
     """What started a run: MLflow's words for the tag `mlflow.source.type`."""
@@ -52,3 +63,16 @@ class SourceType:
     PROJECT = "PROJECT"
     LOCAL = "LOCAL"
     UNKNOWN = "UNKNOWN"
+
+    @staticmethod
+    def to_string(status: str | int) -> str:
+        """The word for a word or for MLflow's number (1 NOTEBOOK … 4 LOCAL, 1000 UNKNOWN)."""
+        if isinstance(status, str):
+            return status
+        words = (SourceType.NOTEBOOK, SourceType.JOB, SourceType.PROJECT, SourceType.LOCAL)
+        return words[status - 1] if 1 <= status <= len(words) else SourceType.UNKNOWN
+
+    @staticmethod
+    def from_string(status_str: str) -> str:
+        """The word itself; MLflow's clients call this to get a number."""
+        return status_str
