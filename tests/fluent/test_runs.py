@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy
 import pytest
 
 import runlore
@@ -251,3 +252,32 @@ def test_a_first_script_says_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert sorted(path.name for path in Path.cwd().iterdir()) == [".runlore"]
+
+
+def test_what_is_read_becomes_plain_dictionaries() -> None:
+    with runlore.start_run(run_name="read") as run:
+        runlore.log_metric("loss", 0.5)
+        runlore.log_param("lr", 0.1)
+        runlore.log_input(runlore.data.from_numpy(numpy.zeros(2), name="zeros"), context="training")
+    client = runlore.MlflowClient()
+    read = client.get_run(run.info.run_id)
+    plain = read.to_dictionary()
+    assert list(plain) == ["data", "info", "inputs", "outputs"]
+    assert plain["data"] == {"metrics": {"loss": 0.5}, "params": {"lr": "0.1"}, "tags": read.data.tags} == dict(read.data)
+    assert plain["info"] == dict(read.info)
+    assert plain["info"]["status"] == "FINISHED"
+    [given] = plain["inputs"]["dataset_inputs"]
+    assert (given["dataset"]["name"], given["tags"]["mlflow.data.context"]) == ("zeros", "training")
+    assert plain["inputs"]["model_inputs"] == []
+    assert plain["outputs"] == {"model_outputs": []}
+    [point] = client.get_metric_history(run.info.run_id, "loss")
+    assert point.to_dictionary() == dict(point)
+    assert (dict(point)["step"], dict(point)["value"]) == (0, 0.5)
+    client.create_registered_model("m", tags={"a": "b"})
+    client.create_model_version("m", f"runs:/{run.info.run_id}/m", run.info.run_id)
+    client.set_registered_model_alias("m", "champion", "1")
+    version = dict(client.get_model_version("m", "1"))
+    assert (version["version"], version["aliases"], version["tags"], version["description"]) == ("1", ["champion"], {}, None)
+    model = dict(client.get_registered_model("m"))
+    assert (model["name"], model["tags"], model["aliases"]) == ("m", {"a": "b"}, {"champion": "1"})
+    assert dict(client.get_experiment("0"))["name"] == "Default"

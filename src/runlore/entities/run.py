@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, field
 
@@ -20,6 +20,10 @@ class Metric(Entity, gc=False, kw_only=False):
     dataset_digest: str | None = None
     model_id: str | None = None
     run_id: str | None = None
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """Every field by its name."""
+        return dict(self)
 
 
 class Param(Entity, gc=False):
@@ -50,6 +54,10 @@ class RunInfo(Entity):
     artifact_uri: str = ""
     lifecycle_stage: str = ""
 
+    def to_dictionary(self) -> dict[str, Any]:
+        """Every field by its name."""
+        return dict(self)
+
 
 class RunData(Entity):
     """Last value of each metric, params and tags."""
@@ -72,6 +80,10 @@ class RunData(Entity):
     def tags(self) -> dict[str, str]:
         """Value by key."""
         return {tag.key: tag.value for tag in self.tag_list}
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """`metrics`, `params` and `tags`, each by key."""
+        return dict(self)
 
 
 class Dataset(Entity):
@@ -118,11 +130,23 @@ class RunInputs(Entity):
     dataset_inputs: list[DatasetInput] = field(default_factory=list)
     model_inputs: list[LoggedModelInput] = field(default_factory=list)
 
+    def to_dictionary(self) -> dict[str, Any]:
+        """Datasets with their tags by key, and models."""
+        datasets = [
+            {"dataset": dict(given.dataset), "tags": {tag.key: tag.value for tag in given.tags}}
+            for given in self.dataset_inputs
+        ]
+        return {"dataset_inputs": datasets, "model_inputs": [dict(model) for model in self.model_inputs]}
+
 
 class RunOutputs(Entity):
     """Models that came out of a run."""
 
     model_outputs: list[LoggedModelOutput] = field(default_factory=list)
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """Models with the steps that they were made at."""
+        return {"model_outputs": [dict(model) for model in self.model_outputs]}
 
 
 class Run(Entity):
@@ -132,6 +156,10 @@ class Run(Entity):
     data: RunData = field(default_factory=RunData)
     inputs: RunInputs = field(default_factory=RunInputs)
     outputs: RunOutputs = field(default_factory=RunOutputs)
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """Plain dictionaries: `info`, `data` with metrics, params and tags by key, `inputs`, `outputs`."""
+        return {name: part.to_dictionary() for name, part in self}
 
 
 class FileInfo(Entity):
