@@ -130,6 +130,14 @@ def test_a_metric_that_can_not_be_had_is_named(function: Any, why: str) -> None:
         evaluate(**STATIC, extra_metrics=[make_metric(eval_fn=function, greater_is_better=True, name="mine")])
 
 
+def test_functions_of_a_table_and_what_was_measured_may_name_them_as_they_like() -> None:
+    def furthest(table: Any, _measured: dict[str, float]) -> float:
+        return float((table["prediction"] - table["target"]).abs().max() + _measured["max_error"])
+
+    result = evaluate(**STATIC, extra_metrics=[make_metric(eval_fn=furthest, greater_is_better=False)])
+    assert result.metrics["furthest"] == 2 * result.metrics["max_error"] > 0
+
+
 def made(eval_df: Any, builtin_metrics: dict[str, float], artifacts_dir: str) -> dict[str, Any]:
     from matplotlib.figure import Figure
 

@@ -81,7 +81,8 @@ def make_metric(
 
     `eval_fn` gets by the names of its parameters: `predictions` and `targets` (columns), `metrics` (what was measured before:
     `MetricValue` by name), and any column of the data. It answers a number or a `MetricValue`. A function
-    `(eval_df, builtin_metrics)` gets a table with the columns `prediction` and `target`, and the built-in values by name.
+    `(eval_df, builtin_metrics)`, or of two parameters with any names but `predictions` first or `targets` second, gets a table
+    with the columns `prediction` and `target`, and the built-in values by name.
     """
     if name is None:
         if getattr(eval_fn, "__name__", "<lambda>") == "<lambda>":
@@ -92,6 +93,11 @@ def make_metric(
     return EvaluationMetric(
         eval_fn, name, greater_is_better, long_name, version, metric_details, metric_metadata, genai_metric_args
     )
+
+
+def _is_old_style(parameters: list[str]) -> bool:
+    """MLflow's rule for functions `(eval_df, builtin_metrics)`, whatever they call the two."""
+    return len(parameters) == 2 and parameters[0] != "predictions" and parameters[1] != "targets"
 
 
 @dataclass
@@ -111,7 +117,7 @@ class Measured:
         """What a metric answers; None, with a warning, when that is no value. What it raises is told with its name."""
         parameters = inspect.signature(metric.eval_fn).parameters
         try:
-            if set(parameters) == {"eval_df", "builtin_metrics"}:
+            if _is_old_style(list(parameters)):
                 answer = metric.eval_fn(self.table(), dict(self.builtin))
             else:
                 answer = metric.eval_fn(**self._arguments(metric.name, parameters, before))
