@@ -94,6 +94,25 @@ def test_images_by_file_name(client: RunloreClient, run_id: str) -> None:
         client.log_image(run_id, numpy.full((2, 2), 300), "x.png")
     with pytest.raises(InvalidParameter, match="shape"):
         client.log_image(run_id, numpy.zeros((2, 2, 2)), "x.png")
+    with pytest.raises(InvalidParameter, match="got <U1"):
+        client.log_image(run_id, numpy.array([["a"]]), "x.png")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kept", "said"),
+    [
+        ([[-1.0, 0.0], [1.0, 3.0]], [[0, 64], [128, 255]], "from -1 to 3"),
+        ([[0.0, 128.0, 200.0]], [[0, 163, 255]], "from 0 to 200"),
+        ([[5.0, 5.0]], [[0, 0]], "from 5 to 5"),
+        ([[0.0, numpy.nan, 1.0, numpy.inf]], [[0, 0, 255, 0]], None),
+        ([[numpy.nan]], [[0]], None),
+    ],
+)
+def test_floats_outside_0_to_1_are_stretched(
+    pixels: list[list[float]], kept: list[list[int]], said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Image(numpy.array(pixels)).to_array().tolist() == kept
+    assert [said] == [said for record in caplog.records if said in record.message] if said else not caplog.records
 
 
 def _is_default(client: RunloreClient) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from runlore.exceptions import InvalidParameter, MissingDependency
 if TYPE_CHECKING:
     import numpy
     from PIL.Image import Image as PillowImage
+
+logger = logging.getLogger("runlore")
 
 THUMBNAIL_SIDE = 256
 LOGGED_IMAGES_TAG = "mlflow.loggedImages"
@@ -119,13 +122,27 @@ def _pixels(image: Any) -> Any:
         raise InvalidParameter(f"Expected an image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {array.shape}.")
     if array.dtype == bool:
         return array.astype(numpy.uint8) * 255
-    top = 1 if array.dtype.kind == "f" else 255
-    if array.dtype.kind not in "iuf" or (array.size and not (array.min() >= 0 and array.max() <= top)):
-        raise InvalidParameter(
-            f"Expected pixels as integers in 0…255, floats in 0…1 or booleans; "
-            f"got {array.dtype} from {array.min()} to {array.max()}."
-        )
-    return array.astype(numpy.uint8) if top == 255 else (array * 255 + 0.5).astype(numpy.uint8)
+    if array.dtype.kind == "f":
+        return (_stretched(array) * 255 + 0.5).astype(numpy.uint8)
+    if array.dtype.kind not in "iu":
+        raise InvalidParameter(f"Expected pixels as integers in 0…255, floats in 0…1 or booleans; got {array.dtype}.")
+    if array.size and not (array.min() >= 0 and array.max() <= 255):
+        raise InvalidParameter(f"Expected pixels as integers in 0…255; got {array.dtype} from {array.min()} to {array.max()}.")
+    return array.astype(numpy.uint8)
+
+
+def _stretched(array: Any) -> Any:
+    """Floats in 0…1: as they are, or stretched from the least to the greatest, with a warning. What is not finite is black."""
+    import numpy
+
+    finite = numpy.isfinite(array)
+    if not finite.any():
+        return numpy.zeros(array.shape)
+    least, greatest = float(array[finite].min()), float(array[finite].max())
+    if least < 0 or greatest > 1:
+        logger.warning("Pixels from %g to %g are no floats in 0…1: the image is stretched to 0…1.", least, greatest)
+        array = (array.astype(float) - least) / ((greatest - least) or 1)
+    return numpy.where(finite, array, 0)
 
 
 def encoded_image(picture: Any, suffix: str) -> bytes:
