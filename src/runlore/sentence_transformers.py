@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runlore.exceptions import InvalidParameter, MissingDependency
+from runlore.exceptions import InvalidParameter, MissingDependency, NotFound
 from runlore.models.flavor import Destination, Extras, fetch, log, save
 from runlore.models.model import Model, ModelInfo
 from runlore.models.requirements import default_conda_env, pinned
@@ -22,6 +22,12 @@ FLAVOR_NAME = "sentence_transformers"
 SENTENCE_TRANSFORMERS_DATA_PATH = "model.sentence_transformer"
 
 _SAFE_FILES = (".json", ".safetensors", ".txt", ".md", ".model", ".jinja")
+_SAFE_MODULES = (
+    "Transformer", "Pooling", "WeightedLayerPooling", "Dense", "Normalize", "LayerNorm", "Dropout", "StaticEmbedding",
+)  # fmt: skip
+"""Modules of the library that import nothing by names in their files, in any of its versions. `Router`, `WordEmbeddings` …
+import what their files say, and `sentence_transformers.util.os` is the module `os`."""
+_ACTIVATIONS, _IDENTITY = "torch.nn.modules.activation.", "torch.nn.modules.linear.Identity"
 
 
 def get_default_pip_requirements() -> list[str]:
@@ -116,10 +122,27 @@ def _audit(local: LocalModel, place: Path) -> None:
     if others:
         require_consent(local, f"a model with the files {sorted(others)[:5]}")
     modules = json.loads(local.file(f"{SENTENCE_TRANSFORMERS_DATA_PATH}/modules.json").read_text(encoding="utf-8"))
-    kinds = [str(module.get("type")) for module in modules] if isinstance(modules, list) else ["?"]
-    foreign = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    known = isinstance(modules, list) and all(isinstance(module, dict) for module in modules)
+    foreign = [str(module.get("type")) for module in modules if not _is_plain(local, module)] if known else ["?"]
     if foreign:
         require_consent(local, f"a model with the modules {foreign}")
+
+
+def _is_plain(local: LocalModel, module: dict[str, Any]) -> bool:
+    """Whether a module imports nothing that the model's files name, and reads files of the model alone."""
+    package, _, kind = str(module.get("type")).rpartition(".")
+    if not package.startswith("sentence_transformers.") or kind not in _SAFE_MODULES:
+        return False
+    place = "/".join(filter(None, (SENTENCE_TRANSFORMERS_DATA_PATH, str(module.get("path") or ""))))
+    try:
+        directory = local.file(place)
+    except NotFound:  # of a module without files, which stores keep no directory for
+        return kind in ("Normalize", "Dropout")
+    if kind != "Dense" or not (directory / "config.json").is_file():
+        return True
+    configuration = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    activation = configuration.get("activation_function", "") if isinstance(configuration, dict) else None
+    return activation in ("", _IDENTITY) or str(activation).startswith(_ACTIVATIONS)
 
 
 def _load_pyfunc(local: LocalModel, model_config: dict[str, Any] | None = None) -> Any:

@@ -150,6 +150,21 @@ def test_embeddings(tmp_path: Path) -> None:
     modules.write_text(json.dumps(named))
     with pytest.raises(Untrusted, match=r"os\.path"):
         runlore.sentence_transformers.load_model(place)
+    for kind in ("sentence_transformers.util.os", "sentence_transformers.models.Router", "sentence_transformers.Transformer.x"):
+        named[1]["type"] = kind
+        modules.write_text(json.dumps(named))
+        with pytest.raises(Untrusted, match="with the modules"):
+            runlore.sentence_transformers.load_model(place)
+    named[1] |= {"type": "sentence_transformers.models.Dense", "path": "9_Dense"}
+    modules.write_text(json.dumps(named))
+    (modules.parent / "9_Dense").mkdir()
+    (modules.parent / "9_Dense" / "config.json").write_text('{"activation_function": "os.getcwd"}')
+    with pytest.raises(Untrusted, match="Dense"):
+        runlore.sentence_transformers.load_model(place)
+    named[1]["path"] = "../../elsewhere"
+    modules.write_text(json.dumps(named))
+    with pytest.raises(InvalidParameter, match="elsewhere"):
+        runlore.sentence_transformers.load_model(place)
     with pytest.raises(InvalidParameter, match="task"):
         runlore.sentence_transformers.save_model(model, tmp_path / "n", task="llm/v1/embeddings")
 
