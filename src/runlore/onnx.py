@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runlore.exceptions import InvalidParameter
+from runlore.exceptions import InvalidParameter, Untrusted
 from runlore.models.flavor import Destination, Extras, fetch, log, save
 from runlore.models.model import Model, ModelInfo
 from runlore.models.requirements import default_conda_env, pinned
@@ -151,6 +151,11 @@ def _session(model: Path | bytes, providers: Any, options: Any, any_option: bool
     there = runtime.get_available_providers()
     wanted = [tuple(item) if isinstance(item, list) else item for item in providers or ONNX_EXECUTION_PROVIDERS]
     found = [item for item in wanted if (item if isinstance(item, str) else item[0]) in there]
+    if not any_option and any(not isinstance(item, str) for item in found):
+        raise Untrusted(
+            "Refused to load the model with the options that its file gives to execution providers: they can name libraries, "
+            "and this installation did not write it. If you trust its author: load_model(model_uri, allow_pickle=True)."
+        )
     return runtime.InferenceSession(str(model) if isinstance(model, Path) else model, chosen, providers=found or there)
 
 

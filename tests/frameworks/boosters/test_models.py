@@ -174,6 +174,11 @@ def test_options_that_name_files_are_not_a_strangers(tmp_path: Path, stranger: C
     with pytest.raises(InvalidParameter, match="optimized_model_filepath"):
         runlore.pyfunc.load_model(tmp_path / "model")
     assert not (tmp_path / "written").exists()
+    runlore.onnx.save_model(kept("onnx_sum").model, tmp_path / "other", onnx_execution_providers=[("CPUExecutionProvider", {})])
+    (tmp_path / "other" / "runlore-manifest.json").unlink(missing_ok=True)
+    with pytest.raises(Untrusted, match="execution providers"):
+        runlore.pyfunc.load_model(tmp_path / "other")
+    assert runlore.pyfunc.load_model(tmp_path / "other", allow_pickle=True) is not None
 
 
 def test_forecasts_are_asked_for_by_a_table_of_one_row(tmp_path: Path) -> None:
