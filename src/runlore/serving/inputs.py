@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
 import json
 from dataclasses import dataclass
 from io import BytesIO, StringIO
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -32,6 +34,9 @@ _LANGUAGE_MODEL_KEYS = ("messages", "prompt", "input")
 
 MAX_COLUMNS = 50_000
 """Of a table: pandas takes 0.2 ms for each, so that one short request could hold a thread for minutes."""
+
+MAX_CELLS = 2**25
+"""Of a table, its gaps among them: a body of 64 MiB holds no more values, but a short one can ask for billions of gaps."""
 
 _decoder = msgspec.json.Decoder()
 
@@ -135,10 +140,21 @@ def _frame(name: str, data: Any, **shape: Any) -> Any:
     rows = data if isinstance(data, list) else [data, shape.get("columns")]
     if max((len(row) for row in rows if isinstance(row, dict | list)), default=0) > MAX_COLUMNS:
         raise _too_wide()
+    if isinstance(data, list):  # objects with different names are padded to a table of all of them
+        _check_size(len(data), len({name for row in data if isinstance(row, dict) for name in row}))
+    elif isinstance(data, dict):  # and so are objects in objects
+        _check_size(len({name for column in data.values() if isinstance(column, dict) for name in column}), len(data))
     try:
         return _pandas().DataFrame(data, **shape)
     except (ValueError, TypeError, KeyError, IndexError, AssertionError, AttributeError, OverflowError) as error:
         raise BadRequest(f"{name} is no table: {str(error)[:300]}.") from None
+
+
+def _check_size(rows: int, columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise _too_wide()
+    if rows * columns > MAX_CELLS:
+        raise BadRequest(f"The table would have {rows:,} rows of {columns:,} columns; {MAX_CELLS:,} values are allowed.")
 
 
 def _too_wide() -> BadRequest:
@@ -151,8 +167,11 @@ def _csv(body: bytes, schema: Schema | None) -> Any:
     pandas = _pandas()
     texts = {spec.name: object for spec in schema or () if spec.type is DataType.string and spec.name is not None}
     try:
-        return pandas.read_csv(StringIO(body.decode()), dtype=texts)
-    except (ValueError, TypeError, OverflowError) as error:  # pandas' parser errors are ValueErrors
+        text = body.decode()
+        widths = (len(row) for row in csv.reader(StringIO(text)) if row)
+        _check_size(body.count(b"\n") + body.count(b"\r"), max(islice(widths, 2), default=0))  # titles and first row decide
+        return pandas.read_csv(StringIO(text), dtype=texts)
+    except (csv.Error, ValueError, TypeError, OverflowError) as error:  # pandas' parser errors are ValueErrors
         raise BadRequest(f"The body is no CSV with a line of titles, as pandas.DataFrame.to_csv writes it: {error}.") from None
 
 
