@@ -95,3 +95,41 @@ def test_most_answers_are_lost(tmp_path: Path) -> None:
         while any(path.is_dir() for path in (tmp_path / "spool").iterdir()) and time.monotonic() < deadline:
             subprocess.run([sys.executable, "-m", "runlore.cli.main", "sync"], capture_output=True)
         check(served.url, out.split()[0], 3_000)
+
+
+RESUME = """
+import os, sys, runlore, runlore.store.http
+runlore.store.http.FIRST_PATIENCE_SECONDS = 0.2  # the server is away, and no news to be waited for
+first, value = int(sys.argv[2]), float(sys.argv[3])
+with runlore.start_run(run_id=sys.argv[1]):
+    for step in range(first, first + 20):
+        runlore.log_metric("a", value, step=step)
+    if len(sys.argv) > 4:
+        os._exit(1)
+    print("logged", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_resumed_twice_while_the_server_is_away(tmp_path: Path) -> None:
+    """The journal of the first resume, whose process died, arrives before that of the second, whose process lives."""
+    with serving(str(tmp_path / "store"), tmp_path) as served, proxied(served.port, 0) as proxy:
+        run_id = train(proxy.url, 30).communicate(timeout=60)[0].split()[0]
+        proxy.cut_off()
+        command = [sys.executable, "-c", RESUME, run_id]
+        environment = {**os.environ, "RUNLORE_TRACKING_URI": proxy.url}
+        assert subprocess.run([*command, "20", "1", "die"], env=environment, timeout=60).returncode == 1
+        with subprocess.Popen(
+            [*command, "25", "2"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "logged\n"
+            proxy.cut_off(False)
+            process.communicate("\n", timeout=60)
+        subprocess.run([sys.executable, "-m", "runlore.cli.main", "sync"], capture_output=True, check=True)
+        client = RunloreClient(served.url)
+        points = [(point.step, point.value) for point in client.get_metric_history(run_id, "a")]
+        before = [(n, n * 2.0) for n in range(20)]
+        assert points == before + [(n, 1.0) for n in range(20, 25)] + [(n, 2.0) for n in range(25, 45)]
+        assert client.get_run(run_id).info.status == "FINISHED"
+        close_stores()

@@ -50,9 +50,18 @@ logger = logging.getLogger("runlore")
 class Delivery:
     """The way of one writer's records to one store. Not safe to use from two threads at once."""
 
-    def __init__(self, store: Callable[[], Store], writer_id: str, place: Path, left_behind: bool = False) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        writer_id: str,
+        place: Path,
+        left_behind: bool = False,
+        earlier: Callable[[], object] | None = None,
+    ) -> None:
         """`place` is the directory of `refused.jsonl`. With `left_behind` the process that wrote the records is gone, and some
-        of them may have arrived before."""
+        of them may have arrived before. `earlier` delivers what processes before this one have left behind: called before a
+        run is resumed for which no store was asked, since the order in which resumes arrive is that of their points."""
+        self._earlier = earlier
         self._store, self._writer_id, self._place, self._left_behind = store, writer_id, place, left_behind
         self._progress: dict[str, Progress] = {}
         self._marks: dict[str, int] = {}
@@ -183,6 +192,8 @@ class Delivery:
             self._set_aside(record.seq, "", error, operation)
 
     def _begin(self, session: Session) -> None:
+        if self._earlier is not None and session.generation is None:
+            self._earlier()
         try:
             generation = generation_of(self._store(), session, self._writer_id)
         except EndpointNotFound:  # MLflow's server: everything is of one generation

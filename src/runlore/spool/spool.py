@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +97,7 @@ class Spool:
         self._away_since: int | None = None
         self._here = Offline(place, self._claim.directory)
         self._one_sweep, self._one_resumes = threading.Lock(), threading.Lock()
-        self._delivery = Delivery(store, self.writer_id, place)
+        self._delivery = Delivery(store, self.writer_id, place, earlier=self._deliver_left_behind)
         self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
         self._store, self._quick_store = patient_store, store
         self._lines: dict[str, Line] = {}
@@ -360,17 +359,21 @@ class Spool:
         if not arrived:
             self._tell_what_waits()
         elif not self.offline:
-            self._leave()
+            arrived = self._leave()
         self._journal.close(remove=arrived)
         self._claim.release(remove=arrived)
 
-    def _leave(self) -> None:
-        """Deliver what forked children left, and say of runs that have not ended that they are kept alive no more."""
-        with suppress(RunloreError):
+    def _leave(self) -> bool:
+        """Deliver what forked children left, and say of runs that have not ended that they are kept alive no more. False when
+        the store did not hear it: whoever delivers the journal again says it then."""
+        try:
             if self.has_children:
                 self._deliver_left_behind()
             for run_id in self._shipper.alive_runs:
                 self._delivery.leave(run_id)
+        except RunloreError:
+            return False
+        return True
 
     def files_of(self, artifact_uri: str) -> Path | None:
         """The directory in this spool that an artifact URI names, for runs that were made here; None for all others."""
