@@ -446,3 +446,13 @@ def test_a_long_metric_is_not_read_as_a_whole(tmp_path: Path) -> None:
 def checkup(database: Database) -> list[str]:
     """What `runlore doctor` finds wrong."""
     return [finding.what for finding in check_runs(database) if finding.level != "ok"]
+
+
+def test_nobody_is_ahead_of_the_run(store: Store, run_id: str) -> None:
+    """A delivery with a generation that the run has not reached does not decide over those that it will have."""
+    Writer(store, run_id, OLD, 2**31).log(range(10), replaces=[ReplacesFrom(key="loss", step=0)])
+    generation = store.call(ResumeRun(run_id=run_id, session_id=SESSION, writer_id=NEW, mode="always")).generation
+    assert generation == 1
+    Writer(store, run_id, NEW, generation).log(range(5, 15), scale=2.0, replaces=[ReplacesFrom(key="loss", step=5)])
+    points = store.call(GetMetricHistory(run_id=run_id, metric_key="loss")).metrics
+    assert [(point.step, point.value) for point in points] == [(step, step * (2.0 if step > 4 else 1.0)) for step in range(15)]

@@ -64,7 +64,8 @@ def deliver(db: Transaction, op: Deliver) -> Delivered:
     if mark < op.after:
         return Delivered(next_seq=mark, generation=int(row[2] or 0))
     known = row[2] if row[2] is not None else 0 if op.left_behind else row[0]
-    run = _Generation(db, key, op.run_id, known if op.generation is None else op.generation, row[0])
+    said = known if op.generation is None else op.generation
+    run = _Generation(db, key, op.run_id, min(said, row[0]), row[0])  # nobody is ahead: it would cut what is resumed later
     numbers, points = _new_arrays(op.points, mark) if _are_many(op.points) else _new_points(op.points, mark)
     records = [record for record in op.records if record.seq >= mark]
     if run.resumed and mark < op.next_seq:
