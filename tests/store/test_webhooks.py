@@ -37,6 +37,7 @@ from runlore.exceptions import InvalidParameter, InvalidState, NotFound
 from runlore.store.base import Store
 from runlore.store.outbox import GetOutlook, Message, SettleMessage, TakeMessages
 from runlore.store.sql.store import SqlStore
+from runlore.store.sql.webhooks import MOST_WEBHOOKS
 
 URL = "https://receiver.example.com/hook"
 ALL = [WebhookEventEntry(entity=each.entity.name, action=each.action.name) for each in known_webhook_events()]
@@ -208,6 +209,15 @@ def test_journals_are_looked_at_too(store: Store) -> None:
     for _ in range(2):  # a delivery that comes again tells nothing again
         store.call(Deliver(run_id=run_id, writer_id="a" * 32, next_seq=3, points=points, records=[end]))
     assert told(store, hook) == ["metrics.loss is nan", "run.failed"]
+
+
+def test_webhooks_have_a_number(store: Store) -> None:
+    for _ in range(MOST_WEBHOOKS):
+        webhook(store)
+    with pytest.raises(InvalidParameter, match="no more are kept"):
+        webhook(store)
+    with pytest.raises(InvalidParameter, match="no more are kept"):
+        alert(store, "run.failed")
 
 
 def test_messages_go_with_their_webhook(store: Store) -> None:

@@ -38,6 +38,9 @@ from runlore.store.sql.experiment_rows import existing_experiment
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.pages import page_of
 
+MOST_WEBHOOKS = 200
+"""Alerts among them: a message is written for each of them that waits for what happens."""
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _PAGE = 100
 _COLUMNS = "webhook_id, name, url, events, creation_time, last_update_time, status, description"
@@ -158,6 +161,8 @@ def _insert(
     experiments: Sequence[int],
     status: WebhookStatus,
 ) -> str:
+    if (count := db.one("SELECT COUNT(*) FROM webhook")) and count[0] >= MOST_WEBHOOKS:
+        raise InvalidParameter(f"There are {MOST_WEBHOOKS} webhooks and alerts, and no more are kept. hint: delete some.")
     webhook_id = str(uuid4())
     db.execute(
         "INSERT INTO webhook (webhook_id, kind, name, description, url, events, experiment_ids, secret, status, creation_time, "
