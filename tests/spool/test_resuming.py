@@ -228,6 +228,13 @@ def test_offline(server: str, tmp_path: Path, end: str) -> None:
     assert losses(server, run_id) == due(80, 110) + [(n, 1.0 * n) for n in range(110, 130)]
 
 
+def test_made_offline_and_resumed_when_the_server_is_back(server: str) -> None:
+    """The run is still in the journal of the process that was killed: the one that goes on with it delivers that first."""
+    run_id = killed(server, 0, 100, 1, RUNLORE_OFFLINE="1")
+    assert trained(server, 80, 120, -1, GO_ON=run_id) == run_id
+    assert losses(server, run_id) == due(80, 120)
+
+
 def test_the_command_line_says_what_was_changed(tmp_path: Path) -> None:
     uri = str(tmp_path / "store")
     run_id = trained(uri, 0, 100, 1)

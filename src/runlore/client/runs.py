@@ -10,6 +10,7 @@ from runlore.api.runs import CreateRun, DeleteRun, FindRuns, GetRun, RestoreRun,
 from runlore.client.base import ClientBase, PagedList, now, tag_pairs, view_type_word
 from runlore.entities import Run, RunStatus, ViewType
 from runlore.exceptions import InvalidParameter, NotFound, Unavailable
+from runlore.spool.spool import Spool
 
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
@@ -83,7 +84,7 @@ class RunsClient(ClientBase):
         if spool is None:
             return self.get_run(run_id)
         try:
-            return spool.call(GetRun(run_id=run_id)).run
+            return _found(spool, run_id)
         except Unavailable:
             return spool.known_here(run_id)
 
@@ -91,7 +92,7 @@ class RunsClient(ClientBase):
         """Whether a run is there, as far as can be told while no store is asked."""
         spool = self._spool()
         try:
-            return bool(self.get_run(run_id) if spool is None else spool.call(GetRun(run_id=run_id)))
+            return bool(self.get_run(run_id) if spool is None else _found(spool, run_id))
         except (NotFound, Unavailable):
             return False
 
@@ -165,6 +166,15 @@ class RunsClient(ClientBase):
         if reply.hint:
             logger.warning("%s", reply.hint)
         return PagedList(reply.runs, reply.next_page_token)
+
+
+def _found(spool: Spool, run_id: str) -> Run:
+    """A run that is in the store, or in the journal of a process that made it offline and is gone."""
+    try:
+        return spool.call(GetRun(run_id=run_id)).run
+    except NotFound:
+        spool.sweep()
+        return spool.call(GetRun(run_id=run_id)).run
 
 
 def _status(status: str | int | None) -> Any:

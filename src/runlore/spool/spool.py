@@ -97,8 +97,8 @@ class Spool:
         self._away_since: int | None = None
         self._here = Offline(place, self._claim.directory)
         self._one_sweep, self._one_resumes = threading.Lock(), threading.Lock()
-        self._delivery = Delivery(store, self.writer_id, place, earlier=self._deliver_left_behind)
-        self._shipper = Shipper(self._journal, self._delivery, self._deliver_left_behind)
+        self._delivery = Delivery(store, self.writer_id, place, earlier=self.sweep)
+        self._shipper = Shipper(self._journal, self._delivery, self.sweep)
         self._store, self._quick_store = patient_store, store
         self._lines: dict[str, Line] = {}
         self._sessions: set[str] = set()
@@ -206,7 +206,7 @@ class Spool:
             self._enter(session, {})
             return Resumed(resumed=session.resumes)
         self.flush(READ_SECONDS)
-        self._deliver_left_behind()
+        self.sweep()
         try:
             reply, session = resuming.ask(self._store(), self._place, self.writer_id, run_id)
         except EndpointNotFound:  # MLflow's server
@@ -272,7 +272,7 @@ class Spool:
             return Empty()  # type: ignore[return-value]
         self.flush(READ_SECONDS)
         if self.has_children:
-            self._deliver_left_behind()
+            self.sweep()
         try:
             reply = self._store().call(operation)
         except Unavailable as error:
@@ -327,7 +327,8 @@ class Spool:
             return self._here.updated(operation) if isinstance(operation, UpdateRun) else Empty()
         return self._here.read(operation)
 
-    def _deliver_left_behind(self) -> None:
+    def sweep(self) -> None:
+        """Deliver what processes that are gone have left behind for this store, as far as it goes. Never raises for it."""
         with self._one_sweep:  # whoever comes second finds it done
             deliver_left_behind(self._place, self._store_named)
 
@@ -368,7 +369,7 @@ class Spool:
         the store did not hear it: whoever delivers the journal again says it then."""
         try:
             if self.has_children:
-                self._deliver_left_behind()
+                self.sweep()
             for run_id in self._shipper.alive_runs:
                 self._delivery.leave(run_id)
         except RunloreError:
