@@ -30,6 +30,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_INSIDE = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
+"""Of clouds: machines ask these addresses about themselves, and not every Python calls the first ones private."""
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 """What some resolvers take for an address: 127.1, 2130706433, 0x7f.1."""
 _CLEAN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blanks and backslashes
@@ -216,7 +218,14 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    special = address.is_multicast or address.is_reserved or address.is_loopback or getattr(address, "is_site_local", False)
+    special = any(address in network for network in _INSIDE)
+    special = (
+        special
+        or address.is_multicast
+        or address.is_reserved
+        or address.is_loopback
+        or getattr(address, "is_site_local", False)
+    )
     return address.is_global and not special and not address.is_unspecified and not address.is_link_local
 
 
