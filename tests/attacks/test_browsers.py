@@ -143,7 +143,8 @@ def test_pages_of_other_sites_change_nothing(
     answer = house.ask(method, target, {**JSON, **filled}, body)
     assert (answer.status, answer.code) == (403, "PERMISSION_DENIED")
     assert experiments(house) == ["Default"]
-    assert house.ask("GET", f"{FILES}?path=0").json()["files"] == [{"path": "known", "is_dir": False, "file_size": 5}]
+    (file,) = house.ask("GET", f"{FILES}?path=0").json()["files"]
+    assert (file["path"], file["file_size"]) == ("known", 5)
 
 
 @pytest.mark.parametrize(
@@ -181,10 +182,11 @@ def test_no_operation_writes_on_get() -> None:
 
 
 def test_get_with_the_fields_of_a_write_writes_nothing(house: House) -> None:
+    read = {kind.route.path for kind in operations() if "GET" in (kind.route.method, *kind.route.also)}
     for kind in operations():
         if kind.writes() and "{" not in kind.route.path:
             answer = house.ask("GET", f"{API}{kind.route.path}?name=x&experiment_id=0&new_name=y")
-            assert answer.status in (400, 404, 405)
+            assert answer.status in (400, 404, 405) or kind.route.path in read
     assert experiments(house) == ["Default"]
 
 

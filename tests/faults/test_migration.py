@@ -29,6 +29,22 @@ from runlore.store.sql.sqlite import SqliteDatabase
 NEWEST = migrations()[-1].number
 RUNS, ROWS = size(200, 2_000), 50
 """Runs, and rows of each in each of the large tables."""
+COLUMNS = {
+    "experiment": "experiment_id, name, artifact_location, deleted_time, creation_time, last_update_time",
+    "run": (
+        "run_key, run_id, experiment_id, name, user_id, status, start_time, end_time, deleted_time, artifact_uri, "
+        "next_tail, next_series, merged_tail, loose_points, latest_time, tail_token, last_activity, shape"
+    ),
+    "run_tag": "run_key, key, value",
+    "param": "run_key, key, value, number",
+    "metric": (
+        "run_key, key, series, count, non_finite, last_value, last_step, last_time, first_value, first_step, "
+        "first_time, min_value, min_step, max_value, max_step, sum_value, max_time, greatest_step, folded, "
+        "model_id, dataset_name, dataset_digest"
+    ),
+    "metric_tail": "run_key, seq, min_series, max_series, min_time, latest_time, data",
+}
+"""The tables of the first schema whose rows are compared, with the columns that they had in it."""
 
 
 def run_id_of(number: int) -> str:
@@ -55,10 +71,10 @@ def fill(database: Database) -> None:
 
 
 def digest(query: Query) -> dict[str, str]:
-    """What is in the tables of the first schema."""
-    tables = ("experiment", "run", "run_tag", "param", "metric", "metric_tail")
+    """What is in the columns of the first schema."""
     return {
-        table: hashlib.sha256(repr(sorted(query(f"SELECT * FROM {table}"), key=repr)).encode()).hexdigest() for table in tables
+        table: hashlib.sha256(repr(sorted(query(f"SELECT {columns} FROM {table}"), key=repr)).encode()).hexdigest()
+        for table, columns in COLUMNS.items()
     }
 
 

@@ -178,13 +178,21 @@ def test_places_of_no_project_are_refused(project: Path, uri: str) -> None:
 @pytest.mark.parametrize(
     "content",
     ["- 1", "entry_points: 3", "entry_points: {main: {}}", "entry_points: {main: {command: x, parameters: [1]}}",
-     "entry_points: {main: {command: x, parameters: {a: {type: int}}}}", "docker_env: {image: x}", "python_env: ../x.yaml",
+     "entry_points: {main: {command: x, parameters: {a: {type: 3}}}}", "docker_env: {image: x}", "python_env: ../x.yaml",
      "python_env: a.yaml\nconda_env: b.yaml", "nonsense: 1", "!!python/object/apply:os.system ['touch hacked']"],
 )  # fmt: skip
 def test_files_that_describe_no_project_are_refused(project: Path, content: str) -> None:
     (project / "MLproject").write_text(content)
     with pytest.raises((InvalidParameter, ExecutionException)):
         start(project)
+
+
+def test_types_that_mean_nothing_are_texts(project: Path) -> None:
+    (project / "MLproject").write_text(
+        "entry_points: {main: {command: 'echo {n} > said', parameters: {n: {type: int, default: 3}}}}"
+    )
+    start(project)
+    assert (project / "said").read_text().strip() == "3"
 
 
 def test_a_project_that_fails_says_so(project: Path) -> None:

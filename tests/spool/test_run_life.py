@@ -135,6 +135,18 @@ def test_processes_that_train_together_share_a_run(uri: str, tmp_path: Path) -> 
     assert (run.info.status, run.data.metrics) == ("FINISHED", {f"loss/{rank}": 19.0 for rank in range(3)})
 
 
+def test_a_rank_that_comes_when_the_first_one_has_finished_leaves_the_run_finished(uri: str) -> None:
+    run_id = uuid.uuid4().hex
+    for rank in ("0", "1"):
+        subprocess.run(
+            [sys.executable, "-c", HEAD + "runlore.log_metric('loss/' + os.environ['RANK'], 1.0, step=1)\n"],
+            env={**os.environ, "RUNLORE_TRACKING_URI": uri, "RUNLORE_RUN_ID": run_id, "RANK": rank, "WORLD_SIZE": "2"},
+            check=True, timeout=60, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    run = RunloreClient(uri).get_run(run_id)
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss/0": 1.0, "loss/1": 1.0})
+
+
 def test_forked_workers_log_into_the_run_of_their_parent(uri: str) -> None:
     program = """
 import multiprocessing

@@ -62,8 +62,9 @@ def start_run(
     client = RunloreClient()
     shared = None if run_id or active or parent_run_id else job.shared_run(_run_of_environment())
     existing = run_id or (shared if shared and client.knows_run(shared) else None)
+    leads = shared is None or job.rank() == 0
     if existing:
-        run = _resume(client, existing, run_name, tags)
+        run = _resume(client, existing, run_name, tags, leads)
     else:
         if parent := _parent(client, parent_run_id):
             tags[PARENT_TAG] = parent
@@ -73,7 +74,7 @@ def start_run(
         run = client.make_run(experiment, {**source_tags(), **tags}, run_name, shared)
     started = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
     opened = context.push(started, client)
-    opened.leads = shared is None or job.rank() == 0
+    opened.leads = leads
     recording.begin(opened, resumed=bool(existing), log_system_metrics=log_system_metrics)
     return started
 
@@ -154,7 +155,8 @@ def _with_note(tags: dict[str, Any] | None, description: str | None) -> dict[str
     return tags
 
 
-def _resume(client: RunloreClient, run_id: str, run_name: str | None, tags: dict[str, Any]) -> Run:
+def _resume(client: RunloreClient, run_id: str, run_name: str | None, tags: dict[str, Any], leads: bool) -> Run:
+    """Go on with a run. A rank that does not lead, and comes when the first one has finished already, leaves it finished."""
     run = client.find_run(run_id)
     experiment = context.active_experiment_id()
     if experiment is not None and run.info.experiment_id and experiment != run.info.experiment_id:
@@ -164,9 +166,10 @@ def _resume(client: RunloreClient, run_id: str, run_name: str | None, tags: dict
         )
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise RunloreError(f"Cannot start run with ID {run_id} because it is in the deleted state.")
-    if context.find(run_id) is None:  # else it is open in this process
-        client.resume_run(run_id)
-    client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
+    if leads or run.info.status != RunStatus.FINISHED:
+        if context.find(run_id) is None:  # else it is open in this process
+            client.resume_run(run_id)
+        client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
     if tags:
         client.log_batch(run_id, tags=[RunTag(key=key, value=str(value)) for key, value in tags.items()])
     return client.get_run(run_id)

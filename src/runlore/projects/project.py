@@ -167,8 +167,10 @@ def _parameter(name: str, item: Any, file: Path) -> Parameter:
     if not isinstance(item, dict):
         item = {"type": item}
     kind = item.get("type", "string")
-    if kind not in KINDS:
+    if not isinstance(kind, str):
         raise ExecutionException(f"Parameter {name!r} of {file} has the type {kind!r}. Types are {', '.join(KINDS)}.")
+    if kind not in KINDS:  # "int" is common; MLflow checks none but these either
+        kind = "string"
     default = item.get("default")
     return Parameter(kind, None if default is None else _text(default))
 
