@@ -39,6 +39,8 @@ FIRST_PATIENCE_SECONDS = 10.0
 """How long to keep trying a server that has never answered: long enough for one that is starting, short for a typing error."""
 PATIENCE_SECONDS = 60.0
 """How long to keep trying a server that has answered before."""
+_PROBES = 6
+"""How often to ask a server what it honours, when its answers get lost."""
 
 SILENCE_SECONDS = 2.0
 """How long to try without telling the user why nothing happens."""
@@ -103,17 +105,24 @@ class HttpStore:
         """Whether the server makes nothing twice for one key. MLflow's does not, and older ones of Runlore do not."""
         import urllib3
 
-        if self._keys is None:
+        for attempt in range(_PROBES):
+            if self._keys is not None:
+                break
             try:
                 answer = self.connections().request(
                     "GET", self.uri + "/version", headers=self.headers, redirect=False, timeout=CONNECT_SECONDS
                 )
+            except urllib3.exceptions.ProtocolError:  # the answer was lost
+                if self._seconds_to_try() <= 0:
+                    return False
+                time.sleep(_pause(attempt))
             except (urllib3.exceptions.HTTPError, OSError):
                 return False  # perhaps it is starting: it is asked again next time
-            if answer.status != 200:
-                return False
-            self._keys = "idempotency-key" in answer.headers.get("x-runlore-honours", "")
-        return self._keys
+            else:
+                if answer.status != 200:
+                    return False
+                self._keys = "idempotency-key" in answer.headers.get("x-runlore-honours", "")
+        return bool(self._keys)
 
     def close(self) -> None:
         """Close idle connections. The store can be used again; it opens new ones."""
