@@ -30,6 +30,7 @@ from runlore.query import NOTE_TAG, RUN_TABLE, Field, Order, parse_column, parse
 from runlore.store.sql.cells import Cells
 from runlore.store.sql.conditions import metric_value
 from runlore.store.sql.database import Row, Transaction
+from runlore.store.sql.delivery import LOST
 from runlore.store.sql.handlers import handles
 from runlore.store.sql.registry_rows import existing_name, read_model_versions
 from runlore.store.sql.resume import changes_of
@@ -41,12 +42,6 @@ from runlore.store.sql.suggestions import suggestion
 
 # -- experiments -------------------------------------------------------------------------------------------------------
 
-_LOST = (
-    "EXISTS (SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key) AND NOT EXISTS "
-    "(SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key AND w.ended = 0 AND w.last_heard >= ?)"
-)
-"""What `get_run_lives` calls LOST, of a running run."""
-
 
 @handles(GetExperimentSummaries)
 def get_experiment_summaries(db: Transaction, op: GetExperimentSummaries) -> ExperimentSummaries:
@@ -55,7 +50,7 @@ def get_experiment_summaries(db: Transaction, op: GetExperimentSummaries) -> Exp
         row[0]: row[1:]
         for row in db.all(
             "SELECT r.experiment_id, COUNT(*), SUM(CASE WHEN r.status IN ('RUNNING', 'SCHEDULED') THEN 1 ELSE 0 END), "
-            f"SUM(CASE WHEN r.status = 'RUNNING' AND {_LOST} THEN 1 ELSE 0 END), MAX(r.last_activity) "
+            f"SUM(CASE WHEN r.status = 'RUNNING' AND {LOST} THEN 1 ELSE 0 END), MAX(r.last_activity) "
             "FROM run r JOIN experiment e ON e.experiment_id = r.experiment_id "
             "WHERE r.deleted_time IS NULL OR e.deleted_time IS NOT NULL GROUP BY r.experiment_id",
             (db.now - LOST_AFTER_MILLIS,),

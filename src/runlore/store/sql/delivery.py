@@ -265,3 +265,10 @@ def get_run_lives(db: Transaction, op: GetRunLives) -> RunLives:
 def _shown(status: Any, last_heard: int | None, now: int) -> Any:
     lost = status == RunStatus.RUNNING and last_heard is not None and now - last_heard > LOST_AFTER_MILLIS
     return "LOST" if lost else status
+
+
+LOST = (
+    "EXISTS (SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key) AND NOT EXISTS "
+    "(SELECT 1 FROM writer_mark w WHERE w.run_key = r.run_key AND w.ended = 0 AND w.last_heard >= ?)"
+)
+"""The same rule as a condition on a running run `r`; its parameter is the present time less `LOST_AFTER_MILLIS`."""
